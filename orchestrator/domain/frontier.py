@@ -43,6 +43,20 @@ class Frontier:
         fitting = [point for point in self.points if self.limit_w(point) <= limit_w + 1e-9]
         return fitting[-1] if fitting else None
 
+    def tok_s_at(self, cap_w: float) -> float:
+        """Throughput expected at a cap per card, linear between the frontier's points.
+
+        Below the first point it falls in proportion to the cap, above the last it stays.
+        """
+        below = [point for point in self.points if point.cap_w <= cap_w]
+        if len(below) == len(self.points):
+            return self.points[-1].tok_s
+        upper = self.points[len(below)]
+        if not below:
+            return upper.tok_s * cap_w / upper.cap_w
+        share = (cap_w - below[-1].cap_w) / (upper.cap_w - below[-1].cap_w)
+        return below[-1].tok_s + share * (upper.tok_s - below[-1].tok_s)
+
     def max_tok_s(self) -> float:
         """Throughput of the fastest candidate, tokens per second of the node."""
         return self.points[-1].tok_s

@@ -1,0 +1,151 @@
+"""One decision: from limits, nodes and frontiers to a target for every node, with the reasons.
+
+`decide` is a pure function of what is stored beside the decision, so any decision can be
+replayed byte for byte.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from orchestrator.domain.allocation.problem import Device, LimitRow, Problem, Result
+from orchestrator.domain.allocation.waterfill import allocate
+from orchestrator.domain.budget import available_w
+from orchestrator.domain.frontier import Frontier
+from orchestrator.domain.timeline import Bound
+from orchestrator.domain.topology import Node, Topology
+
+
+@dataclass(frozen=True, slots=True)
+class FixedNode:
+    """A node that this decision cannot move, and the sum of card limits it is charged at."""
+
+    limit_w: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionInputs:
+    """All that a decision depends on.
+
+    bounds: the ceiling in force at every limit. fixed: nodes that are not free to move.
+    frontiers: by deployment. shadow: the facility is not armed, nothing will be sent.
+    """
+
+    topology: Topology
+    bounds: Mapping[str, Bound]
+    fixed: Mapping[str, FixedNode]
+    frontiers: Mapping[str, Frontier]
+    shadow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What one node got: the sum of its card limits, the host draw that it is worth, and why.
+
+    tok_s: throughput the model expects at that limit, None without a model.
+    """
+
+    node: str
+    limit_w: float
+    draw_w: float
+    tok_s: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The targets and how good they are; objective and upper_bound in weighted tokens per second.
+
+    prices: the weighted tokens per second that one more watt would buy at each limit.
+    """
+
+    targets: tuple[Target, ...]
+    objective: float
+    upper_bound: float
+    prices: Mapping[str, float]
+    unmet: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A decision as it is stored: id, moment, what made it necessary, inputs and outcome."""
+
+    id: str
+    decided_at: datetime
+    cause: str
+    inputs: DecisionInputs
+    outcome: Outcome
+
+
+def decide(inputs: DecisionInputs) -> Outcome:
+    """Split what the limits allow over the nodes that are free to move."""
+    result = allocate(_problem(inputs))
+    targets = tuple(_target(inputs, node, result) for node in inputs.topology.nodes)
+    return Outcome(
+        targets=targets,
+        objective=result.objective,
+        upper_bound=result.upper_bound,
+        prices=result.prices,
+        unmet=result.unmet,
+    )
+
+
+def _problem(inputs: DecisionInputs) -> Problem:
+    rooms_w = available_w(
+        inputs.topology, {limit_id: bound.limit_w for limit_id, bound in inputs.bounds.items()}
+    )
+    limits = tuple(
+        LimitRow(limit.id, limit.parent, rooms_w[limit.id]) for limit in inputs.topology.limits
+    )
+    return Problem(limits, tuple(_device(inputs, node) for node in inputs.topology.nodes))
+
+
+def _device(inputs: DecisionInputs, node: Node) -> Device:
+    fixed = inputs.fixed.get(node.id)
+    if fixed is not None:
+        draw_w = node.draw_w(fixed.limit_w)
+        return Device(node.id, (node.limit,), draw_w, draw_w, tier=node.tier, weight=node.weight)
+    frontier = inputs.frontiers.get(node.deployment)
+    points = _points(node, frontier) if frontier else ()
+    return Device(
+        id=node.id,
+        limits=(node.limit,),
+        min_w=node.draw_w(node.min_w),
+        max_w=node.draw_w(node.nameplate_w),
+        tier=node.tier,
+        weight=node.weight,
+        points=points,
+    )
+
+
+def _points(node: Node, frontier: Frontier) -> tuple[tuple[float, float], ...]:
+    return tuple(
+        (node.draw_w(point.cap_w * node.cards), point.tok_s * node.cards / frontier.cards)
+        for point in frontier.points
+        if node.min_w <= point.cap_w * node.cards <= node.nameplate_w
+    )
+
+
+def _target(inputs: DecisionInputs, node: Node, result: Result) -> Target:
+    fixed = inputs.fixed.get(node.id)
+    if fixed is not None:
+        draw_w = node.draw_w(fixed.limit_w)
+        return Target(node.id, fixed.limit_w, draw_w, None, fixed.reason)
+    limit_w = node.limit_for(result.allocations[node.id])
+    limit_w = round(min(max(limit_w, node.min_w), node.nameplate_w) - 0.005, 2)
+    limit_w = max(limit_w, node.min_w)
+    return Target(
+        node=node.id,
+        limit_w=limit_w,
+        draw_w=node.draw_w(limit_w),
+        tok_s=_expected_tok_s(inputs, node, limit_w),
+        reason=result.binding.get(node.id, "not bound"),
+    )
+
+
+def _expected_tok_s(inputs: DecisionInputs, node: Node, limit_w: float) -> float | None:
+    frontier = inputs.frontiers.get(node.deployment)
+    if frontier is None:
+        return None
+    return frontier.tok_s_at(limit_w / node.cards) * node.cards / frontier.cards
