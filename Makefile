@@ -13,7 +13,7 @@ help: ## say what each target does
 
 venv: $(STAMP) ## create .venv and install the locked packages and Ballast itself
 
-$(STAMP): pyproject.toml requirements/lock.txt scripts/venv.sh
+$(STAMP): pyproject.toml requirements/lock.txt requirements/installer.txt scripts/venv.sh
 	@scripts/venv.sh $(VENV)
 	@touch $@
 

@@ -13,12 +13,13 @@ trap 'rm -rf "$work"' EXIT
 compile() {
     local output="$1"
     shift
-    CUSTOM_COMPILE_COMMAND="make lock" "$work/venv/bin/pip-compile" pyproject.toml \
+    CUSTOM_COMPILE_COMMAND="make lock" "$work/venv/bin/pip-compile" \
         --quiet --generate-hashes --strip-extras --allow-unsafe \
         --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-        --output-file "$output" "$@"
+        --output-file "$output" "$@" </dev/null
 }
 
 mkdir -p requirements
-compile requirements/lock.txt --extra agent --extra orchestrator --extra dev "${@}"
-compile requirements/agent.txt --extra agent "${@}"
+compile requirements/lock.txt pyproject.toml --extra agent --extra orchestrator --extra dev "$@"
+compile requirements/agent.txt pyproject.toml --extra agent "$@"
+compile requirements/installer.txt requirements/installer.in "$@"

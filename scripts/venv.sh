@@ -29,9 +29,23 @@ ensure_venv_module() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$package" >/dev/null
 }
 
-python="$(find_python)"
-ensure_venv_module "$python"
-"$python" -m venv --clear "$venv"
+install_with_uv() {
+    "$venv/bin/pip" install --quiet --require-hashes -r requirements/installer.txt || return
+    UV_SYSTEM_CERTS=1 UV_HTTP_TIMEOUT=20 UV_HTTP_RETRIES=1 timeout 300 \
+        "$venv/bin/uv" pip install --quiet \
+        --python "$venv/bin/python" --compile-bytecode --require-hashes -r requirements/lock.txt
+}
+
+install_with_pip() {
+    "$venv/bin/pip" install --quiet --require-hashes -r requirements/lock.txt
+}
+
 export PIP_DISABLE_PIP_VERSION_CHECK=1
-"$venv/bin/pip" install --quiet --require-hashes --no-deps -r requirements/lock.txt
-"$venv/bin/pip" install --quiet --no-deps --no-build-isolation --no-index --editable .
+if ! "$venv/bin/pip" --version >/dev/null 2>&1; then
+    python="$(find_python)"
+    ensure_venv_module "$python"
+    "$python" -m venv --clear "$venv"
+fi
+# uv installs in a fraction of pip's time; pip knows mirrors and proxies that uv may not.
+install_with_uv || install_with_pip
+"$venv/bin/pip" install --quiet --no-index --no-deps --no-build-isolation --editable .
