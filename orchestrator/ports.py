@@ -2,10 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.domain.setpoint import Fence
 from orchestrator.domain.telemetry import MeterReading
+
+if TYPE_CHECKING:
+    from orchestrator.messages import Input
+    from orchestrator.snapshot import Snapshot
 
 Handler = Callable[[str, bytes, bool], None]
 
@@ -63,3 +67,13 @@ class Ledger(Protocol):
 
     def lower(self, epoch: int, held_w: Mapping[str, float]) -> None:
         """Note what evidence has shown nodes to hold at most. Raises Conflict as commit does."""
+
+
+class Control(Protocol):
+    """The control thread, as everything outside it sees it."""
+
+    def submit(self, item: "Input") -> None:
+        """Hand in an input and wake the thread at once; never blocks."""
+
+    def snapshot(self) -> "Snapshot":
+        """The latest state of the facility; immutable, never blocks."""

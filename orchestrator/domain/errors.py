@@ -9,12 +9,15 @@ documents and the command line to one line.
     │   ├── InvalidTopology
     │   ├── InvalidBudget
     │   ├── InvalidProfile
-    │   └── InvalidMessage
+    │   ├── InvalidMessage
+    │   └── TooLarge
     ├── NotFound
     ├── Conflict                the state does not allow it
     │   ├── DuplicateSignal
     │   └── UnsafeChange
     ├── AccessDenied
+    │   ├── NotAuthenticated
+    │   └── TooManyAttempts
     ├── ConfigurationError      the operator must change the configuration
     │   ├── PortInUse
     │   └── NewerDatabase
@@ -55,6 +58,10 @@ class InvalidMessage(InvalidInput):
     """A message on the wire could not be decoded."""
 
 
+class TooLarge(InvalidInput):
+    """A body or message is longer than what is accepted."""
+
+
 class NotFound(BallastError):
     """Nothing with that id exists."""
 
@@ -72,7 +79,15 @@ class UnsafeChange(Conflict):
 
 
 class AccessDenied(BallastError):
-    """The credentials are missing, wrong, or do not allow the action."""
+    """The credentials do not allow the action."""
+
+
+class NotAuthenticated(AccessDenied):
+    """Nobody is signed in: the token or the password is missing, wrong or expired."""
+
+
+class TooManyAttempts(AccessDenied):
+    """Too many wrong passwords; waiting helps."""
 
 
 class ConfigurationError(BallastError):
