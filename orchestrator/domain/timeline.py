@@ -107,7 +107,7 @@ def bounds_at(
     bounds = {
         limit.id: Bound(limit.id, limit.limit_w, "contract limit") for limit in topology.limits
     }
-    for ceiling in _in_force(ceilings, instant):
+    for ceiling in in_force(ceilings, instant):
         if ceiling.limit_w < bounds[ceiling.limit_id].limit_w:
             bounds[ceiling.limit_id] = Bound(
                 ceiling.limit_id, ceiling.limit_w, ceiling.reason, ceiling.key
@@ -140,22 +140,23 @@ def intervals(
 
 
 def recovery_ceiling(
-    signal: Signal, ended_at: datetime, baseline_w: float, duration_s: float, limit_id: str
+    key: SignalKey, ended_at: datetime, baseline_w: float, duration_s: float, limit_id: str
 ) -> Ceiling:
     """Hold the limit at the draw before the event for a while, so that no rebound follows it."""
     return Ceiling(
         limit_id=limit_id,
         limit_w=baseline_w,
-        slot=f"{RECOVERY_SOURCE}/{signal.key.source}/{signal.key.id}",
-        reference=signal.key.id,
-        reason=f"recovery after {signal.key.source}/{signal.key.id}: no rebound above the baseline",
+        slot=f"{RECOVERY_SOURCE}/{key.source}/{key.id}",
+        reference=key.id,
+        reason=f"recovery after {key.source}/{key.id}: no rebound above the baseline",
         issued_at=ended_at,
         starts_at=ended_at,
         ends_at=ended_at + timedelta(seconds=duration_s),
     )
 
 
-def _in_force(ceilings: Iterable[Ceiling], instant: datetime) -> list[Ceiling]:
+def in_force(ceilings: Iterable[Ceiling], instant: datetime) -> list[Ceiling]:
+    """The ceilings that cover the instant, one for every slot and limit."""
     latest: dict[tuple[str, str], Ceiling] = {}
     for ceiling in ceilings:
         if not ceiling.covers(instant):
@@ -181,22 +182,26 @@ def _asked_w(
 ) -> tuple[float, str] | None:
     name = f"{signal.key.source}/{signal.key.id}"
     value = signal.value or 0.0
-    match signal.kind:
-        case "limit":
-            return value, f"limit {name}"
-        case "reduction":
-            baseline_w = baselines_w.get(signal.key)
-            if baseline_w is None:
-                return None
-            return (1 - value) * baseline_w, f"reduction {name}: {value:.0%} of {baseline_w:.0f} W"
-        case "emergency":
-            return topology.firm_limit_w, f"emergency {name}: down to the firm limit"
-        case "carbon":
-            threshold, limit_w = policy.carbon_above_g_per_kwh, policy.carbon_limit_w
-            reason = f"carbon {name}: {value:g} g/kWh"
-        case "price":
-            threshold, limit_w = policy.price_above_per_mwh, policy.price_limit_w
-            reason = f"price {name}: {value:g} per MWh"
+    if signal.kind == "limit":
+        return value, f"limit {name}"
+    if signal.kind == "emergency":
+        return topology.firm_limit_w, f"emergency {name}: down to the firm limit"
+    if signal.kind == "reduction":
+        baseline_w = baselines_w.get(signal.key)
+        if baseline_w is None:
+            return None
+        return (1 - value) * baseline_w, f"reduction {name}: {value:.0%} of {baseline_w:.0f} W"
+    return _by_threshold(signal, f"{signal.kind} {name}", policy)
+
+
+def _by_threshold(signal: Signal, name: str, policy: GridPolicy) -> tuple[float, str]:
+    value = signal.value or 0.0
+    if signal.kind == "carbon":
+        threshold, limit_w = policy.carbon_above_g_per_kwh, policy.carbon_limit_w
+        reason = f"{name}: {value:g} g/kWh"
+    else:
+        threshold, limit_w = policy.price_above_per_mwh, policy.price_limit_w
+        reason = f"{name}: {value:g} per MWh"
     if threshold is None or limit_w is None or value <= threshold:
         return float("inf"), f"{reason}, under the threshold"
     return limit_w, f"{reason}, above {threshold:g}"

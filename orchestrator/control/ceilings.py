@@ -1,0 +1,105 @@
+"""What every limit allows now: signals, budgets and recoveries, and the life of events."""
+
+from datetime import timedelta
+
+from orchestrator.control.state import State
+from orchestrator.domain.exposure import draws_under_w
+from orchestrator.domain.moment import Moment
+from orchestrator.domain.timeline import (
+    Bound,
+    Ceiling,
+    bounds_at,
+    budget_ceilings,
+    in_force,
+    next_change,
+    signal_ceilings,
+)
+from orchestrator.messages import Effect, StoreEvent, StoreShortfall
+
+HORIZON = timedelta(hours=24)
+
+
+def ceilings(state: State, now: Moment, stored_only: bool = False) -> list[Ceiling]:
+    """All ceilings of today, in force or not."""
+    signals = [
+        signal
+        for key, signal in state.signals.items()
+        if not (stored_only and key in state.unstored)
+    ]
+    return [
+        *signal_ceilings(state.topology, signals, state.policy, state.events.baselines_w()),
+        *budget_ceilings(state.budgets, now.utc, now.utc + HORIZON),
+        *state.events.recovery_ceilings(),
+    ]
+
+
+def advance(state: State, now: Moment) -> list[Effect]:
+    """Start and end events, drop what is over, and set the bounds in force and the ramps."""
+    changed = state.events.start_due(
+        state.signals.values(),
+        now.utc,
+        lambda limit_id: state.mean_metered_w(
+            limit_id, now.monotonic_s, state.settings.baseline_window_s
+        ),
+    )
+    changed += state.events.end_due(in_force(ceilings(state, now), now.utc), now.utc)
+    _drop_ended(state, now)
+    everything = ceilings(state, now)
+    state.bounds = bounds_at(state.topology, everything, now.utc)
+    if state.unstored:
+        state.bounds = _strictest(
+            state.bounds, bounds_at(state.topology, ceilings(state, now, True), now.utc)
+        )
+    state.next_change_at = next_change(everything, now.utc)
+    state.ramps.update(
+        {limit_id: bound.limit_w for limit_id, bound in state.bounds.items()},
+        _deadlines_s(state),
+        now.monotonic_s,
+    )
+    return [StoreEvent(record) for record in changed]
+
+
+def judge(state: State, now: Moment) -> list[Effect]:
+    """Record what exceeds a limit after its ramp: by the exposures, and by the meters."""
+    charged_w = {node.id: state.charged_w(node, now.monotonic_s) for node in state.topology.nodes}
+    draws_w = draws_under_w(state.topology, charged_w)
+    found: list[Effect] = []
+    for limit_id, bound in state.bounds.items():
+        allowed_w = state.ramps.allowed_w(limit_id, bound.limit_w, now.monotonic_s)
+        exposed_w = draws_w[limit_id] + state.topology.uncontrolled_under_w[limit_id]
+        record = state.exposure_watch.update(limit_id, exposed_w, allowed_w, bound.reason, now)
+        metered_w = state.metered_w(limit_id, now.monotonic_s)
+        records = [record]
+        if metered_w is not None:
+            records.append(
+                state.meter_watch.update(limit_id, metered_w, allowed_w, bound.reason, now)
+            )
+        found += [StoreShortfall(entry) for entry in records if entry is not None]
+    return found
+
+
+def _strictest(one: dict[str, Bound], other: dict[str, Bound]) -> dict[str, Bound]:
+    return {
+        limit_id: min(bound, other[limit_id], key=lambda b: b.limit_w)
+        for limit_id, bound in one.items()
+    }
+
+
+def _drop_ended(state: State, now: Moment) -> None:
+    over = [
+        key
+        for key, signal in state.signals.items()
+        if signal.ends_at is not None and signal.ends_at <= now.utc
+    ]
+    for key in over:
+        del state.signals[key]
+        state.unstored.discard(key)
+
+
+def _deadlines_s(state: State) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for limit_id, bound in state.bounds.items():
+        signal = state.signals.get(bound.key) if bound.key else None
+        if signal is not None:
+            found[limit_id] = signal.deadline_s
+    return found

@@ -1,0 +1,127 @@
+"""Takes inputs into the state. Nothing is decided here."""
+
+from collections import deque
+
+from orchestrator.control.state import State
+from orchestrator.domain.events import EventRecord
+from orchestrator.domain.exposure import is_current, observe, without_hold
+from orchestrator.domain.moment import Moment
+from orchestrator.domain.setpoint import Fence
+from orchestrator.domain.signals import Signal, SignalKey
+from orchestrator.domain.telemetry import MeterReading, Telemetry
+from orchestrator.messages import (
+    ArmingChanged,
+    BudgetsChanged,
+    Effect,
+    EpochSeen,
+    FrontiersChanged,
+    GrantCommitted,
+    GrantFailed,
+    Input,
+    LockoutsChanged,
+    MeterRead,
+    NodeDescribed,
+    NodeOffline,
+    PolicyChanged,
+    SignalCancelled,
+    SignalReceived,
+    StepDown,
+    StoreEvent,
+    TelemetryReceived,
+)
+
+METER_KEPT_S = 900.0
+
+
+def absorb(state: State, item: Input, now: Moment) -> list[Effect]:
+    """Take one input; returns what must be stored or done because of it alone.
+
+    GrantCommitted is left to the steering, which alone sends setpoints.
+    """
+    match item:
+        case TelemetryReceived(telemetry):
+            return _telemetry(state, telemetry, now)
+        case MeterRead(reading):
+            _meter(state, reading, now)
+        case SignalReceived(signal, stored):
+            return _signal(state, signal, stored, now)
+        case SignalCancelled(key):
+            return _cancel(state, key, now)
+        case GrantFailed(node, fence):
+            _forget_grant(state, node, fence)
+        case EpochSeen(epoch):
+            return [StepDown(epoch)] if epoch > state.epoch else []
+        case GrantCommitted():
+            pass
+        case _:
+            _setting(state, item)
+    return []
+
+
+def _setting(state: State, item: Input) -> None:
+    match item:
+        case NodeDescribed(description) if description.node in state.nodes:
+            state.nodes[description.node].description = description
+            state.nodes[description.node].offline = False
+        case NodeOffline(node) if node in state.nodes:
+            state.nodes[node].offline = True
+        case BudgetsChanged(budgets):
+            state.budgets = budgets
+        case PolicyChanged(policy):
+            state.policy = policy
+        case ArmingChanged(armed):
+            state.armed = armed
+        case LockoutsChanged(nodes):
+            state.locked = nodes
+        case FrontiersChanged(frontiers):
+            state.frontiers = dict(frontiers)
+
+
+def _telemetry(state: State, telemetry: Telemetry, now: Moment) -> list[Effect]:
+    node = state.nodes.get(telemetry.node)
+    if node is None or not is_current(node.exposure, telemetry):
+        return []
+    node.exposure = observe(node.exposure, telemetry, state.settings.settle_s)
+    node.telemetry = telemetry
+    node.received_s = now.monotonic_s
+    node.offline = False
+    if telemetry.highest_epoch > state.epoch:
+        return [StepDown(telemetry.highest_epoch)]
+    return []
+
+
+def _meter(state: State, reading: MeterReading, now: Moment) -> None:
+    readings = state.meters.setdefault(reading.limit_id, deque())
+    readings.append((now.monotonic_s, reading))
+    while readings and readings[0][0] < now.monotonic_s - METER_KEPT_S:
+        readings.popleft()
+
+
+def _signal(state: State, signal: Signal, stored: bool, now: Moment) -> list[Effect]:
+    if signal.limit_id is not None and signal.limit_id not in state.topology.limit_by_id:
+        return []
+    state.signals[signal.key] = signal
+    if stored:
+        state.unstored.discard(signal.key)
+        return _store(state.events.open(signal, now.utc))
+    if signal.key not in state.events.records:
+        state.unstored.add(signal.key)
+    return []
+
+
+def _cancel(state: State, key: SignalKey, now: Moment) -> list[Effect]:
+    state.signals.pop(key, None)
+    state.unstored.discard(key)
+    return _store(state.events.cancel(key, now.utc))
+
+
+def _forget_grant(state: State, name: str, fence: Fence) -> None:
+    node = state.nodes.get(name)
+    if node is None or node.pending is None or node.pending.fence != fence:
+        return
+    node.exposure = without_hold(node.exposure, fence)
+    node.pending = None
+
+
+def _store(records: list[EventRecord]) -> list[Effect]:
+    return [StoreEvent(record) for record in records]

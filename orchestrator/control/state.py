@@ -1,0 +1,173 @@
+"""The state of the control step: what is known of the site, its nodes and the grid."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from orchestrator.domain.budget import Budget, GridPolicy
+from orchestrator.domain.compliance import Ramps, ShortfallWatch
+from orchestrator.domain.decision import Decision
+from orchestrator.domain.eventbook import EventBook
+from orchestrator.domain.events import EventRecord
+from orchestrator.domain.exposure import NodeExposure, restored
+from orchestrator.domain.frontier import Frontier
+from orchestrator.domain.moment import Moment
+from orchestrator.domain.setpoint import Fence, Setpoint
+from orchestrator.domain.signals import Signal, SignalKey
+from orchestrator.domain.telemetry import Description, MeterReading, Telemetry
+from orchestrator.domain.timeline import Bound
+from orchestrator.domain.topology import Node, Topology
+from orchestrator.ports import Grant, Takeover
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSettings:
+    """How the control step behaves; seconds unless named otherwise.
+
+    ttl_s: of every lease, and how long a new leader raises nothing. stale_s: without telemetry
+    for so long a node is silent. settle_s: power must stay under lower limits for so long
+    before their watts are free. recovery_s: see EventBook. baseline_window_s: of metered power
+    before an event.
+    """
+
+    site: str
+    ttl_s: float = 15.0
+    stale_s: float = 3.0
+    settle_s: float = 1.0
+    decide_every_s: float = 2.5
+    resend_after_s: float = 1.0
+    meter_stale_s: float = 5.0
+    baseline_window_s: float = 60.0
+    recovery_s: float = 300.0
+    simulated: bool = False
+
+
+@dataclass(slots=True)
+class NodeState:
+    """What is known of one node. received_s: monotonic time of the last current telemetry."""
+
+    exposure: NodeExposure
+    ledger_w: float | None
+    telemetry: Telemetry | None = None
+    received_s: float = float("-inf")
+    description: Description | None = None
+    offline: bool = False
+    sent: Setpoint | None = None
+    sent_s: float = float("-inf")
+    pending: Grant | None = None
+
+
+@dataclass(slots=True)
+class State:
+    """Everything the control step remembers between two calls."""
+
+    settings: ControlSettings
+    topology: Topology
+    started_s: float
+    epoch: int
+    raises_from_s: float
+    nodes: dict[str, NodeState]
+    events: EventBook
+    sequence: int = 0
+    signals: dict[SignalKey, Signal] = field(default_factory=dict)
+    unstored: set[SignalKey] = field(default_factory=set)
+    budgets: tuple[Budget, ...] = ()
+    policy: GridPolicy = field(default_factory=GridPolicy)
+    armed: frozenset[str] = frozenset()
+    locked: frozenset[str] = frozenset()
+    frontiers: Mapping[str, Frontier] = field(default_factory=dict)
+    meters: dict[str, deque[tuple[float, MeterReading]]] = field(default_factory=dict)
+    bounds: dict[str, Bound] = field(default_factory=dict)
+    next_change_at: datetime | None = None
+    decision: Decision | None = None
+    decided_s: float = float("-inf")
+    decisions: int = 0
+    ramps: Ramps = field(default_factory=Ramps)
+    exposure_watch: ShortfallWatch = field(default_factory=lambda: ShortfallWatch(measured=False))
+    meter_watch: ShortfallWatch = field(default_factory=lambda: ShortfallWatch(measured=True))
+
+    def next_fence(self) -> Fence:
+        """The fence of the next setpoint; never used twice."""
+        self.sequence += 1
+        return Fence(self.epoch, self.sequence)
+
+    def is_armed(self, node: Node) -> bool:
+        """Whether setpoints may be sent to the node."""
+        if node.id in self.locked:
+            return False
+        return any(limit_id in self.armed for limit_id in self.topology.path_of[node.id])
+
+    def status(self, node: Node, now_s: float) -> str:
+        """One word for operators; see NodeView. Only "following" and "fail-safe" can be moved."""
+        known = self.nodes[node.id]
+        if node.id in self.locked:
+            return "locked"
+        if known.telemetry is None:
+            return "unknown"
+        if known.offline or now_s - known.received_s > self.settings.stale_s:
+            return "silent"
+        if not self.is_armed(node):
+            return "shadow"
+        if _raised_by_others(known.telemetry):
+            return "foreign"
+        return "following" if known.telemetry.lease == "held" else "fail-safe"
+
+    def charged_w(self, node: Node, now_s: float) -> float:
+        """The sum of card limits the node is charged at, by promise: silence at its worst."""
+        known_w = self.nodes[node.id].exposure.limit_w(node)
+        status = self.status(node, now_s)
+        trusted = status in ("following", "fail-safe") or (
+            status == "silent" and self.is_armed(node) and self._boot_gated(node)
+        )
+        return known_w if trusted else max(known_w, node.nameplate_w)
+
+    def metered_w(self, limit_id: str, now_s: float) -> float | None:
+        """The last reading of a limit's meter, None when there is none or it is stale."""
+        readings = self.meters.get(limit_id)
+        if not readings or now_s - readings[-1][0] > self.settings.meter_stale_s:
+            return None
+        return readings[-1][1].power_w
+
+    def mean_metered_w(self, limit_id: str, now_s: float, window_s: float) -> float | None:
+        """Mean of the limit's meter over the last window_s, None without readings."""
+        since_s = now_s - window_s
+        values = [r.power_w for at_s, r in self.meters.get(limit_id, ()) if at_s >= since_s]
+        return sum(values) / len(values) if values else None
+
+    def _boot_gated(self, node: Node) -> bool:
+        description = self.nodes[node.id].description
+        return node.boot_gated and description is not None and description.boot_gated
+
+
+def new_state(
+    settings: ControlSettings,
+    topology: Topology,
+    takeover: Takeover,
+    events: tuple[EventRecord, ...],
+    now: Moment,
+) -> State:
+    """The state of a leader that has just taken over: it raises nothing for one ttl."""
+    nodes = {
+        node.id: NodeState(
+            exposure=restored(takeover.held_w.get(node.id), takeover.epoch),
+            ledger_w=takeover.held_w.get(node.id),
+        )
+        for node in topology.nodes
+    }
+    book = EventBook(topology, settings.recovery_s, {event.key: event for event in events})
+    return State(
+        settings=settings,
+        topology=topology,
+        started_s=now.monotonic_s,
+        epoch=takeover.epoch,
+        raises_from_s=now.monotonic_s + settings.ttl_s,
+        nodes=nodes,
+        events=book,
+    )
+
+
+def _raised_by_others(telemetry: Telemetry) -> bool:
+    if not telemetry.foreign or telemetry.enforced_w is None or telemetry.limit_w is None:
+        return False
+    return telemetry.enforced_w > telemetry.limit_w + 1.0

@@ -1,0 +1,116 @@
+"""The control step: inputs and time in, an ordered list of effects out.
+
+The same code runs live, in replay and in simulation. Decreases come first among the effects and
+depend on nothing; a raise is written to the ledger by one step and sent by a later one, after
+the ledger has answered.
+"""
+
+from collections.abc import Sequence
+
+from orchestrator.control.ceilings import advance, judge
+from orchestrator.control.intake import absorb
+from orchestrator.control.state import State
+from orchestrator.control.steering import lower_ledger, send_granted, steer
+from orchestrator.domain.decision import Decision, DecisionInputs, FixedNode, decide
+from orchestrator.domain.moment import Moment
+from orchestrator.domain.topology import Node
+from orchestrator.messages import Effect, GrantCommitted, Input, StoreDecision
+
+FIXED_REASONS = {
+    "locked": "locked out: charged at nameplate",
+    "unknown": "never heard of: charged at nameplate",
+    "silent": "silent: charged at the most it may still hold",
+    "shadow": "not armed: charged at nameplate",
+    "foreign": "somebody else raised a cap: charged at nameplate",
+}
+
+
+def step(state: State, inputs: Sequence[Input], now: Moment) -> list[Effect]:
+    """Advance the state to now; returns the effects in the order they must be carried out."""
+    records: list[Effect] = []
+    for item in inputs:
+        records += absorb(state, item, now)
+    records += advance(state, now)
+    decision = _decide_if_due(state, now)
+    sends = steer(state, now)
+    for item in inputs:
+        if isinstance(item, GrantCommitted):
+            sends += send_granted(state, item, now)
+    if decision is not None:
+        records.append(StoreDecision(decision))
+    return [*sends, *records, *judge(state, now), *lower_ledger(state, now)]
+
+
+def decision_inputs(state: State, now: Moment) -> DecisionInputs:
+    """What a decision taken now depends on."""
+    shadow = not state.armed
+    fixed = {}
+    for node in state.topology.nodes:
+        reason = _fixed_reason(state, node, now.monotonic_s, shadow)
+        if reason is not None:
+            fixed[node.id] = FixedNode(state.charged_w(node, now.monotonic_s), reason)
+    return DecisionInputs(state.topology, state.bounds, fixed, state.frontiers, shadow)
+
+
+def _fixed_reason(state: State, node: Node, now_s: float, shadow: bool) -> str | None:
+    status = state.status(node, now_s)
+    if shadow and status == "shadow":
+        return None
+    return FIXED_REASONS.get(status)
+
+
+def _decide_if_due(state: State, now: Moment) -> Decision | None:
+    inputs = decision_inputs(state, now)
+    cause = _cause(state, inputs)
+    if cause is None or not _due(state, inputs, now):
+        return None
+    state.decisions += 1
+    decision = Decision(
+        id=f"{state.epoch}-{state.decisions:06d}",
+        decided_at=now.utc,
+        cause=cause,
+        inputs=inputs,
+        outcome=decide(inputs),
+    )
+    state.decision, state.decided_s = decision, now.monotonic_s
+    return decision
+
+
+def _cause(state: State, inputs: DecisionInputs) -> str | None:
+    """What made a new decision necessary, in words; None when nothing changed."""
+    if state.decision is None:
+        return "first decision"
+    before = state.decision.inputs
+    for limit_id, bound in inputs.bounds.items():
+        if bound != before.bounds[limit_id]:
+            return f"{limit_id}: {bound.limit_w / 1e3:.1f} kW, {bound.reason}"
+    for node in sorted(inputs.fixed.keys() | before.fixed.keys()):
+        if inputs.fixed.get(node) != before.fixed.get(node):
+            now_fixed = inputs.fixed.get(node)
+            return f"{node}: {now_fixed.reason if now_fixed else 'back, free to move'}"
+    if inputs.frontiers != before.frontiers:
+        return "new power-performance models"
+    if inputs.shadow != before.shadow:
+        return "disarmed" if inputs.shadow else "armed"
+    return None
+
+
+def _due(state: State, inputs: DecisionInputs, now: Moment) -> bool:
+    """Cuts are due at once; the first decision waits for the fleet to report, the rest for pace."""
+    if state.decision is None:
+        heard = all(node.telemetry is not None for node in state.nodes.values())
+        return heard or now.monotonic_s >= state.started_s + 2 * state.settings.stale_s
+    if _is_cut(state.decision.inputs, inputs):
+        return True
+    return now.monotonic_s - state.decided_s >= state.settings.decide_every_s
+
+
+def _is_cut(before: DecisionInputs, after: DecisionInputs) -> bool:
+    lower = any(
+        bound.limit_w < before.bounds[limit_id].limit_w for limit_id, bound in after.bounds.items()
+    )
+    grown = any(
+        fixed.limit_w > (before.fixed[node].limit_w if node in before.fixed else 0.0)
+        for node, fixed in after.fixed.items()
+    )
+    return lower or grown

@@ -1,0 +1,93 @@
+"""From where the nodes are to where a decision wants them: decreases at once, raises as room allows.
+
+Every raise is charged before the next is considered, so that in every order of arrival the
+exposures stay under every limit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from orchestrator.domain.exposure import draws_under_w
+from orchestrator.domain.topology import Node, Topology
+
+MoveKind = Literal["decrease", "raise"]
+EPSILON_W = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one node stands, sums of card limits in watts.
+
+    present_w: what it holds now as far as it follows us; charged_w: the most it may hold;
+    wanted_w: the decision's target.
+    """
+
+    present_w: float
+    charged_w: float
+    wanted_w: float
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A setpoint to send: the new sum of card limits."""
+
+    node: str
+    limit_w: float
+    kind: MoveKind
+
+
+def decreases(standings: Mapping[str, Standing]) -> list[Move]:
+    """Nodes that hold more than they should; these never wait."""
+    return [
+        Move(node, standing.wanted_w, "decrease")
+        for node, standing in sorted(standings.items())
+        if standing.wanted_w < standing.present_w - EPSILON_W
+    ]
+
+
+def raises(
+    topology: Topology,
+    rooms_w: Mapping[str, float],
+    charged_w: Mapping[str, float],
+    standings: Mapping[str, Standing],
+    smallest_step: float = 0.02,
+) -> list[Move]:
+    """Raises that fit under every limit with all charges counted, the largest gaps first.
+
+    rooms_w: watts that nodes may draw together under each limit; charged_w: of every node of
+    the topology; smallest_step: raises below this fraction of nameplate wait, unless they
+    reach the target.
+    """
+    used_w = draws_under_w(topology, charged_w)
+    free_w = {limit_id: rooms_w[limit_id] - used_w[limit_id] for limit_id in rooms_w}
+    found: list[Move] = []
+    for name in sorted(
+        standings, key=lambda n: (standings[n].present_w - standings[n].wanted_w, n)
+    ):
+        node, standing = topology.node_by_id[name], standings[name]
+        path = topology.path_of[name]
+        limit_w = _reachable_w(node, standing, min(free_w[limit_id] for limit_id in path))
+        if not _worth_sending(node, standing, limit_w, smallest_step):
+            continue
+        extra_w = node.draw_w(max(limit_w, standing.charged_w)) - node.draw_w(standing.charged_w)
+        for limit_id in path:
+            free_w[limit_id] -= extra_w
+        found.append(Move(name, limit_w, "raise"))
+    return found
+
+
+def _reachable_w(node: Node, standing: Standing, free_w: float) -> float:
+    """Up to the target; what is charged already costs no room."""
+    affordable_w = node.limit_for(node.draw_w(standing.charged_w) + max(free_w, 0.0))
+    if free_w < 0:
+        affordable_w = standing.present_w
+    return min(standing.wanted_w, affordable_w)
+
+
+def _worth_sending(node: Node, standing: Standing, limit_w: float, smallest_step: float) -> bool:
+    gain_w = limit_w - standing.present_w
+    if gain_w <= EPSILON_W:
+        return False
+    reaches_target = limit_w >= standing.wanted_w - EPSILON_W
+    return reaches_target or gain_w >= smallest_step * node.nameplate_w
