@@ -121,6 +121,7 @@ class _Doors:
             if not line:
                 return
             await self._send(writer, await self._answer(line))
+            await asyncio.sleep(0)
 
     async def _answer(self, line: bytes) -> dict[str, Any]:
         try:
