@@ -6,7 +6,6 @@ from orchestrator.domain.exposure import Hold, with_hold, without_hold
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.rollout import EPSILON_W, Move, Standing, decreases, raises
 from orchestrator.domain.setpoint import Fence, Setpoint
-from orchestrator.domain.telemetry import Telemetry
 from orchestrator.messages import (
     CommitGrants,
     Effect,
@@ -22,15 +21,15 @@ MOVABLE = ("following", "fail-safe")
 def steer(state: State, now: Moment) -> list[Effect]:
     """Decreases first, then renewals of leases, then the raises that the ledger must hold first."""
     standings = _standings(state, now)
-    effects: list[Effect] = []
-    for move in decreases(standings):
-        effects.append(_send(state, move.node, move.limit_w, "decrease", now))
-    moved = {move.node for move in decreases(standings)}
-    for name in sorted(standings.keys() - moved):
-        if _renewal_due(state, state.nodes[name], now):
-            effects.append(_send(state, name, standings[name].present_w, "renewal", now))
-    effects += _grant(state, standings, moved, now)
-    return effects
+    down = decreases(standings)
+    moved = {move.node for move in down}
+    due = [
+        Move(name, standings[name].present_w, "renewal")
+        for name in sorted(standings.keys() - moved)
+        if _renewal_due(state, state.nodes[name], now)
+    ]
+    sends = [_send(state, move, now) for move in (*down, *due)]
+    return [*sends, *_grant(state, standings, moved, now)]
 
 
 def send_granted(state: State, committed: GrantCommitted, now: Moment) -> list[Effect]:
@@ -44,10 +43,10 @@ def send_granted(state: State, committed: GrantCommitted, now: Moment) -> list[E
     if hold is None or telemetry is None or hold.incarnation != telemetry.incarnation:
         node.exposure = without_hold(node.exposure, grant.fence)
         return []
-    return [_publish(state, node, telemetry, grant.limit_w, grant.fence, "raise", now)]
+    return [_publish(state, Move(grant.node, grant.limit_w, "raise"), grant.fence, now)]
 
 
-def lower_ledger(state: State, now: Moment) -> list[Effect]:
+def lower_ledger(state: State) -> list[Effect]:
     """Tell the ledger what evidence has freed, so that a restart does not charge it again."""
     held_w: dict[str, float] = {}
     fences: dict[str, Fence] = {}
@@ -134,37 +133,30 @@ def _pend(state: State, move: Move) -> Grant:
     return grant
 
 
-def _send(state: State, name: str, limit_w: float, kind: str, now: Moment) -> Effect:
-    node = state.nodes[name]
+def _send(state: State, move: Move, now: Moment) -> Effect:
+    node = state.nodes[move.node]
     if node.pending is not None:
         node.exposure = without_hold(node.exposure, node.pending.fence)
         node.pending = None
-    telemetry = node.telemetry
-    if telemetry is None:
-        raise ValueError(f"{name} has never reported; nothing can be addressed to it")
     fence = state.next_fence()
-    node.exposure = with_hold(node.exposure, Hold(fence, limit_w, telemetry.incarnation))
-    return _publish(state, node, telemetry, limit_w, fence, kind, now)
+    incarnation = node.telemetry.incarnation if node.telemetry else None
+    node.exposure = with_hold(node.exposure, Hold(fence, move.limit_w, incarnation))
+    return _publish(state, move, fence, now)
 
 
-def _publish(
-    state: State,
-    node: NodeState,
-    telemetry: Telemetry,
-    limit_w: float,
-    fence: Fence,
-    kind: str,
-    now: Moment,
-) -> Effect:
+def _publish(state: State, move: Move, fence: Fence, now: Moment) -> Effect:
+    node = state.nodes[move.node]
+    if node.telemetry is None:
+        raise ValueError(f"{move.node} has never reported; nothing can be addressed to it")
     setpoint = Setpoint(
-        node=telemetry.node,
-        limit_w=limit_w,
+        node=move.node,
+        limit_w=move.limit_w,
         target_tok_s=None,
         ttl_s=state.settings.ttl_s,
         fence=fence,
-        incarnation=telemetry.incarnation,
-        stamp_s=telemetry.stamp_s,
+        incarnation=node.telemetry.incarnation,
+        stamp_s=node.telemetry.stamp_s,
         decision_id=state.decision.id if state.decision else "",
     )
     node.sent, node.sent_s = setpoint, now.monotonic_s
-    return SendSetpoint(setpoint, kind)
+    return SendSetpoint(setpoint, move.kind)

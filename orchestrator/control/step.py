@@ -38,7 +38,7 @@ def step(state: State, inputs: Sequence[Input], now: Moment) -> list[Effect]:
             sends += send_granted(state, item, now)
     if decision is not None:
         records.append(StoreDecision(decision))
-    return [*sends, *records, *judge(state, now), *lower_ledger(state, now)]
+    return [*sends, *records, *judge(state, now), *lower_ledger(state)]
 
 
 def decision_inputs(state: State, now: Moment) -> DecisionInputs:

@@ -1,4 +1,6 @@
-"""From where the nodes are to where a decision wants them: decreases at once, raises as room allows.
+"""From where the nodes are to where a decision wants them.
+
+Decreases go at once, raises as room allows.
 
 Every raise is charged before the next is considered, so that in every order of arrival the
 exposures stay under every limit.
@@ -11,7 +13,7 @@ from typing import Literal
 from orchestrator.domain.exposure import draws_under_w
 from orchestrator.domain.topology import Node, Topology
 
-MoveKind = Literal["decrease", "raise"]
+MoveKind = Literal["decrease", "renewal", "raise"]
 EPSILON_W = 0.01
 
 

@@ -1,5 +1,6 @@
 """What the grid says: typed signals with a validity, from any source."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
@@ -91,7 +92,7 @@ def _check(signal: Signal) -> None:
 def _check_value(kind: Kind, value: float | None) -> None:
     if kind == "emergency":
         return
-    if value is None or value != value or abs(value) == float("inf"):
+    if value is None or not math.isfinite(value):
         raise InvalidSignal(f"a {kind} signal needs a finite value")
     if kind == "limit" and value < 0:
         raise InvalidSignal("a limit cannot be negative")

@@ -1,4 +1,4 @@
-"""The electrical tree of a facility: limits, the nodes that hang on them, and what each may draw."""
+"""The electrical tree of a facility: limits, the nodes on them, and what each may draw."""
 
 from collections import Counter
 from collections.abc import Iterator
