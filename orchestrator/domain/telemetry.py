@@ -75,6 +75,7 @@ class Telemetry:
     fence, limit_w: of the setpoint last applied; highest_epoch: the highest epoch ever seen.
     lease: "none" (never armed), "held", "expired".
     foreign: cards whose limit somebody else changed.
+    notes: what the agent could not do as asked, in words.
     """
 
     node: str
@@ -95,3 +96,4 @@ class Telemetry:
     waiting: int | None
     batch_limit: int | None
     foreign: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
