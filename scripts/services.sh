@@ -3,13 +3,13 @@
 # The tests run private instances; servers that a package would start stay stopped.
 set -euo pipefail
 
-have_postgres() { command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
-have_mosquitto() { command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ]; }
-have_chromium() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; }
+have() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ]; }
+have_postgres() { have initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
+have_chromium() { have chromium || have chromium-browser || have google-chrome; }
 
 missing=()
 have_postgres || missing+=(postgresql)
-have_mosquitto || missing+=(mosquitto)
+have mosquitto || missing+=(mosquitto)
 have_chromium || missing+=(chromium)
 [ "${#missing[@]}" -gt 0 ] || exit 0
 
@@ -24,7 +24,12 @@ if ! command -v apt-get >/dev/null || ! "${as_root[@]}" true 2>/dev/null; then
     exit 0
 fi
 
-# RUNLEVEL=1 tells Debian's service scripts that the system is in single-user mode: install, do not start.
+# RUNLEVEL=1 makes Debian's service scripts install without starting; systemd needs to be told.
 install=(env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get)
 "${as_root[@]}" "${install[@]}" update -qq
 "${as_root[@]}" "${install[@]}" install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+if [ -d /run/systemd/system ]; then
+    for package in "${missing[@]}"; do
+        [ "$package" = chromium ] || "${as_root[@]}" systemctl disable --quiet --now "$package"
+    done
+fi
