@@ -10,7 +10,7 @@ from orchestrator.domain.frontier import Frontier
 from orchestrator.domain.setpoint import Fence, Setpoint
 from orchestrator.domain.signals import Signal, SignalKey
 from orchestrator.domain.telemetry import Description, MeterReading, Telemetry
-from orchestrator.ports import Grant
+from orchestrator.ports import Grant, Takeover
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,13 @@ class EpochSeen:
     epoch: int
 
 
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """The ledger gave this leader a new, higher epoch."""
+
+    takeover: Takeover
+
+
 Input = (
     TelemetryReceived
     | NodeDescribed
@@ -119,6 +126,7 @@ Input = (
     | GrantCommitted
     | GrantFailed
     | EpochSeen
+    | TakenOver
 )
 
 
@@ -142,7 +150,6 @@ class LowerLedger:
     """Note the most that nodes can hold by evidence, watts by node; may lag behind."""
 
     held_w: Mapping[str, float]
-    fences: Mapping[str, Fence]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +169,7 @@ class StoreShortfall:
 
 @dataclass(frozen=True, slots=True)
 class StepDown:
-    """A higher epoch leads: stop sending and take over anew, or end."""
+    """A higher epoch was seen: nothing is raised or renewed until TakenOver comes back."""
 
     seen_epoch: int
 

@@ -27,6 +27,7 @@ from orchestrator.messages import (
     SignalReceived,
     StepDown,
     StoreEvent,
+    TakenOver,
     TelemetryReceived,
 )
 
@@ -50,7 +51,9 @@ def absorb(state: State, item: Input, now: Moment) -> list[Effect]:
         case GrantFailed(node, fence):
             _forget_grant(state, node, fence)
         case EpochSeen(epoch):
-            return [StepDown(epoch)] if epoch > state.epoch else []
+            return _epoch(state, epoch)
+        case TakenOver(takeover):
+            state.lead(takeover, now.monotonic_s)
         case GrantCommitted():
             pass
         case _:
@@ -85,9 +88,14 @@ def _telemetry(state: State, telemetry: Telemetry, now: Moment) -> list[Effect]:
     node.telemetry = telemetry
     node.received_s = now.monotonic_s
     node.offline = False
-    if telemetry.highest_epoch > state.epoch:
-        return [StepDown(telemetry.highest_epoch)]
-    return []
+    return _epoch(state, telemetry.highest_epoch)
+
+
+def _epoch(state: State, epoch: int) -> list[Effect]:
+    if epoch <= state.epoch or state.superseded:
+        return []
+    state.superseded = True
+    return [StepDown(epoch)]
 
 
 def _meter(state: State, reading: MeterReading, now: Moment) -> None:

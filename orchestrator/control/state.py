@@ -10,7 +10,7 @@ from orchestrator.domain.compliance import Ramps, ShortfallWatch
 from orchestrator.domain.decision import Decision
 from orchestrator.domain.eventbook import EventBook
 from orchestrator.domain.events import EventRecord
-from orchestrator.domain.exposure import NodeExposure, restored
+from orchestrator.domain.exposure import NodeExposure, restored, without_hold
 from orchestrator.domain.frontier import Frontier
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.setpoint import Fence, Setpoint
@@ -60,7 +60,10 @@ class NodeState:
 
 @dataclass(slots=True)
 class State:
-    """Everything the control step remembers between two calls."""
+    """Everything the control step remembers between two calls.
+
+    superseded: a higher epoch was seen; only decreases are sent until we lead anew.
+    """
 
     settings: ControlSettings
     topology: Topology
@@ -70,6 +73,7 @@ class State:
     nodes: dict[str, NodeState]
     events: EventBook
     sequence: int = 0
+    superseded: bool = False
     signals: dict[SignalKey, Signal] = field(default_factory=dict)
     unstored: set[SignalKey] = field(default_factory=set)
     budgets: tuple[Budget, ...] = ()
@@ -91,6 +95,16 @@ class State:
         """The fence of the next setpoint; never used twice."""
         self.sequence += 1
         return Fence(self.epoch, self.sequence)
+
+    def lead(self, takeover: Takeover, now_s: float) -> None:
+        """Go on with a new epoch; all that was sent stays charged, nothing is raised for a ttl."""
+        self.epoch, self.sequence = takeover.epoch, 0
+        self.superseded = False
+        self.raises_from_s = now_s + self.settings.ttl_s
+        for node in self.nodes.values():
+            if node.pending is not None:
+                node.exposure = without_hold(node.exposure, node.pending.fence)
+                node.pending = None
 
     def is_armed(self, node: Node) -> bool:
         """Whether setpoints may be sent to the node."""

@@ -26,7 +26,7 @@ def steer(state: State, now: Moment) -> list[Effect]:
     due = [
         Move(name, standings[name].present_w, "renewal")
         for name in sorted(standings.keys() - moved)
-        if _renewal_due(state, state.nodes[name], now)
+        if not state.superseded and _renewal_due(state, state.nodes[name], now)
     ]
     sends = [_send(state, move, now) for move in (*down, *due)]
     return [*sends, *_grant(state, standings, moved, now)]
@@ -49,7 +49,6 @@ def send_granted(state: State, committed: GrantCommitted, now: Moment) -> list[E
 def lower_ledger(state: State) -> list[Effect]:
     """Tell the ledger what evidence has freed, so that a restart does not charge it again."""
     held_w: dict[str, float] = {}
-    fences: dict[str, Fence] = {}
     for topology_node in state.topology.nodes:
         node = state.nodes[topology_node.id]
         proven_w = node.exposure.limit_w(topology_node)
@@ -58,8 +57,7 @@ def lower_ledger(state: State) -> list[Effect]:
         if known and stale and node.pending is None:
             node.ledger_w = proven_w
             held_w[topology_node.id] = proven_w
-            fences[topology_node.id] = Fence(state.epoch, state.sequence)
-    return [LowerLedger(held_w, fences)] if held_w else []
+    return [LowerLedger(held_w)] if held_w else []
 
 
 def present_w(state: State, node: NodeState, now_s: float) -> float | None:
@@ -107,7 +105,7 @@ def _renewal_due(state: State, node: NodeState, now: Moment) -> bool:
 def _grant(
     state: State, standings: dict[str, Standing], moved: set[str], now: Moment
 ) -> list[Effect]:
-    if now.monotonic_s < state.raises_from_s:
+    if state.superseded or now.monotonic_s < state.raises_from_s:
         return []
     waiting = {
         name: standing

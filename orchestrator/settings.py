@@ -1,0 +1,200 @@
+"""The service's settings: one TOML file, overridden by BALLAST_* in the environment."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from orchestrator.control.state import ControlSettings
+from orchestrator.domain.errors import ConfigurationError
+from orchestrator.domain.topology import Limit, Node, Topology
+
+PREFIX = "BALLAST_"
+NOT_OURS = ("BALLAST_AGENT_", "BALLAST_REQUIRE_SERVICES")
+
+
+class Strict(BaseModel):
+    """Refuses keys that nobody knows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HttpSettings(Strict):
+    """Where the API and the dashboard listen."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+
+
+class BrokerSettings(Strict):
+    """The embedded broker, or an external one with a name and a file that holds the password."""
+
+    mode: Literal["embedded", "external"] = "embedded"
+    host: str = "127.0.0.1"
+    port: int = Field(default=1883, ge=0, le=65535)
+    username: str | None = None
+    password_file: Path | None = None
+    tls_ca: Path | None = None
+
+
+class LoopSettings(Strict):
+    """Times of the control loop, in seconds; see ControlSettings."""
+
+    tick_s: float = Field(default=0.25, gt=0, le=1)
+    ttl_s: float = Field(default=15.0, ge=2, le=600)
+    stale_s: float = Field(default=3.0, ge=1, le=60)
+    settle_s: float = Field(default=1.0, ge=0, le=60)
+    decide_every_s: float = Field(default=2.5, ge=2.5, le=300)
+    baseline_window_s: float = Field(default=60.0, ge=5, le=900)
+    recovery_s: float = Field(default=300.0, ge=0, le=86_400)
+
+
+class LimitSettings(Strict):
+    """One limit of the tree; watts. See orchestrator.domain.topology.Limit."""
+
+    id: str = Field(pattern=r"^[a-z0-9-]{1,63}$")
+    kind: Literal["facility", "feed", "pdu", "rack", "tenant"]
+    limit_w: float
+    parent: str | None = None
+    uncontrolled_w: float = 0.0
+    reserve_w: float = 0.0
+
+
+class NodeSettings(Strict):
+    """One node; watts of all its cards. See orchestrator.domain.topology.Node."""
+
+    id: str = Field(pattern=r"^[a-z0-9-]{1,63}$")
+    limit: str
+    deployment: str
+    cards: int
+    nameplate_w: float
+    min_w: float
+    fail_safe_w: float
+    tier: int = 1
+    weight: float = 1.0
+    overhead_fraction: float = 0.05
+    overhead_w: float = 350.0
+    tolerance: float = 0.0
+    boot_gated: bool = False
+
+
+class TopologySettings(Strict):
+    """The electrical tree. firm_limit_w has no default: it is a promise, declare it."""
+
+    firm_limit_w: float
+    limits: tuple[LimitSettings, ...]
+    nodes: tuple[NodeSettings, ...]
+
+
+class MeterSettings(Strict):
+    """A power meter: which limit it stands at, and where it is read: "twin:HOST:PORT"."""
+
+    limit_id: str
+    source: str = Field(pattern=r"^twin:[^:]+:\d+$")
+
+
+class DsxSettings(Strict):
+    """Ballast as a DSX Flex agent. trusted_keys: JWK set file of the utilities' public keys."""
+
+    agent_id: str = "ballast"
+    trusted_keys: Path | None = None
+    signing_key: Path | None = None
+    allow_unsigned: bool = False
+    feeds: dict[str, str] = Field(default_factory=dict)
+    isv_ids: tuple[str, ...] = ()
+
+
+class Settings(BaseSettings):
+    """Everything that `ballast serve` needs to know."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    site: str = Field(pattern=r"^[a-z0-9-]{1,63}$")
+    data_dir: Path = Path("var")
+    database_url: str | None = None
+    simulated: bool = False
+    http: HttpSettings = HttpSettings()
+    broker: BrokerSettings = BrokerSettings()
+    control: LoopSettings = LoopSettings()
+    topology: TopologySettings
+    meters: tuple[MeterSettings, ...] = ()
+    profiles: tuple[Path, ...] = ()
+    sources: tuple[str, ...] = ()
+    dsx: DsxSettings = DsxSettings()
+    retention_days: int = Field(default=90, ge=1)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file."""
+        return env_settings, init_settings
+
+    @property
+    def database(self) -> str:
+        """The database's URL; SQLite in the data folder unless told otherwise."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'ballast.db'}"
+
+    def control_settings(self) -> ControlSettings:
+        """The part that the control step reads."""
+        loop = self.control.model_dump(exclude={"tick_s"})
+        return ControlSettings(site=self.site, simulated=self.simulated, **loop)
+
+    def build_topology(self) -> Topology:
+        """The checked tree. Raises InvalidTopology."""
+        tree = self.topology
+        return Topology(
+            limits=tuple(Limit(**limit.model_dump()) for limit in tree.limits),
+            nodes=tuple(Node(**node.model_dump()) for node in tree.nodes),
+            firm_limit_w=tree.firm_limit_w,
+        )
+
+
+def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the file and the environment. Raises ConfigurationError that names every bad key."""
+    _refuse_unknown(os.environ if environment is None else environment)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"there is no configuration file {path}") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}") from error
+    return from_mapping(content, str(path))
+
+
+def from_mapping(content: Mapping[str, Any], origin: str) -> Settings:
+    """Check settings that are already decoded; origin is named in errors."""
+    try:
+        return Settings(**content)
+    except ValidationError as error:
+        raise ConfigurationError(f"{origin}: {_in_words(error)}") from error
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    known = {name.upper() for name in Settings.model_fields}
+    for name in environment:
+        if not name.startswith(PREFIX) or name.startswith(NOT_OURS):
+            continue
+        if name.removeprefix(PREFIX).split("__")[0] not in known:
+            raise ConfigurationError(f"the environment sets {name}, which is no setting")
+
+
+def _in_words(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
+    )
