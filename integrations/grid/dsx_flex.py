@@ -30,7 +30,7 @@ from integrations.wire.strict_json import (
     read_object,
 )
 from orchestrator.domain.errors import InvalidSignal
-from orchestrator.domain.signals import Signal, SignalKey, power_in_w
+from orchestrator.domain.signals import Signal, SignalBatch, SignalKey, Withdrawal, power_in_w
 
 LOAD_TARGET = "grid.loadtarget.set.v1"
 TOPIC_PATTERN = "grid/v1/isv/+/loadtarget/set"
@@ -54,23 +54,6 @@ class DsxFlexConfig:
     max_age_s: float = 300.0
     max_skew_s: float = 60.0
     deadline_s: float = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Withdrawal:
-    """A source takes back what it asked of one limit until issued_at."""
-
-    source: str
-    limit_id: str
-    issued_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class LoadTargets:
-    """What one event asks for; the withdrawals come first."""
-
-    withdrawals: tuple[Withdrawal, ...]
-    signals: tuple[Signal, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +99,7 @@ def load_target_topic(identifier: str) -> str:
 
 def decode_load_targets(
     topic: str, raw: bytes, config: DsxFlexConfig, now: datetime
-) -> LoadTargets:
+) -> SignalBatch:
     """The signals and withdrawals in a load target event. Raises InvalidSignal.
 
     A target without a start begins at the event's time; one without feed tags holds for every
@@ -134,7 +117,7 @@ def decode_load_targets(
             else:
                 signals.append(_signal(event, target, limit_id, len(signals), config))
     _check_unambiguous(withdrawals, signals)
-    return LoadTargets(tuple(withdrawals), tuple(signals))
+    return SignalBatch(tuple(withdrawals), tuple(signals))
 
 
 def load_target_event(

@@ -58,6 +58,23 @@ class Signal:
         return self.starts_at <= instant and (self.ends_at is None or instant < self.ends_at)
 
 
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A source takes back all that it asked of one limit until issued_at."""
+
+    source: str
+    limit_id: str
+    issued_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SignalBatch:
+    """What one message says: the withdrawals hold first, then the signals."""
+
+    withdrawals: tuple[Withdrawal, ...]
+    signals: tuple[Signal, ...]
+
+
 def power_in_w(value: float, unit: str) -> float:
     """Watts from a value and a unit. Raises InvalidSignal for a unit nobody knows."""
     factor = POWER_UNITS_W.get(unit)

@@ -11,7 +11,6 @@ from joserfc.jwk import ECKey, RSAKey
 
 from integrations.grid.dsx_flex import (
     DsxFlexConfig,
-    LoadTargets,
     TargetRequest,
     decode_load_targets,
     load_target_event,
@@ -38,7 +37,7 @@ from integrations.grid.dsx_jws import (
     verify,
 )
 from orchestrator.domain.errors import ConfigurationError, InvalidSignal
-from orchestrator.domain.signals import SignalKey
+from orchestrator.domain.signals import SignalBatch, SignalKey
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 EVENT_ID = UUID("6b1f2a0e-7a9c-4f0e-9d8e-3d5f5b0c1a2b")
@@ -52,7 +51,7 @@ CONFIG = DsxFlexConfig(
 OPEN = replace(CONFIG, allow_unsigned=True)
 
 
-def decode(raw: bytes, config: DsxFlexConfig = CONFIG, now: datetime = NOW) -> LoadTargets:
+def decode(raw: bytes, config: DsxFlexConfig = CONFIG, now: datetime = NOW) -> SignalBatch:
     return decode_load_targets(load_target_topic("acme"), raw, config, now)
 
 
