@@ -7,10 +7,12 @@ ids cannot contain: no two principals share a name, and a name also serves as an
 import re
 from dataclasses import dataclass, field
 
-from integrations.messaging.topics import check_filter, matches
+from integrations.messaging.filters import check_filter, matches
+from integrations.wire import topics
 from orchestrator.domain.errors import ConfigurationError
 
-_ID = re.compile(r"[a-z0-9-]{1,63}")
+_REPORTS: tuple[topics.NodeKind, ...] = ("desc", "state", "telemetry", "ack")
+_ORDERS: tuple[topics.NodeKind, ...] = ("setpoint", "frontier")
 _PASSWORD = re.compile(r"(?!\$)[!#-&(-\[\]-~]{8,}")
 _LEVEL = re.compile(r"[^\s/+#*>$\0]+")
 
@@ -52,41 +54,39 @@ class Credential:
 
 
 def node_principal(site: str, node: str) -> Principal:
-    """A node's agent: its own reports out, its own setpoints and the site's broadcasts in."""
-    base = _base(site)
-    own = f"{base}/nodes/{_id('node', node)}"
+    """A node's agent: its own reports out, its own orders and the site's broadcasts in."""
     return Principal(
         name=f"{site}_node_{node}",
-        publish=tuple(f"{own}/{leaf}" for leaf in ("desc", "state", "telemetry", "ack")),
-        subscribe=(f"{own}/setpoint", f"{base}/shed", f"{base}/orchestrator/state"),
+        publish=tuple(topics.node(site, node, kind) for kind in _REPORTS),
+        subscribe=(
+            *(topics.node(site, node, kind) for kind in _ORDERS),
+            topics.shed(site),
+            topics.orchestrator_state(site),
+        ),
     )
 
 
 def orchestrator_principal(site: str, dsx_agent_id: str | None = None) -> Principal:
-    """The service: all reports and signals in, setpoints and broadcasts out.
+    """The service: all reports and signals in, orders and broadcasts out.
 
     Towards the grid it is a DSX Flex agent: load targets and breach enforcement in, power state
     and breach alerts out, under its agent id; without one, under any.
     """
-    base = _base(site)
     level = "+" if dsx_agent_id is None else _level("DSX agent", dsx_agent_id)
     agent = f"grid/v1/dsx-flex-agent/{level}"
-    reports = tuple(f"{base}/nodes/+/{leaf}" for leaf in ("desc", "state", "telemetry", "ack"))
-    state = f"{base}/orchestrator/state"
+    broadcasts = (topics.shed(site), topics.orchestrator_state(site))
     return Principal(
         name=f"{site}_orchestrator",
         publish=(
-            f"{base}/nodes/+/setpoint",
-            f"{base}/shed",
-            state,
+            *(topics.nodes_filter(site, kind) for kind in _ORDERS),
+            *broadcasts,
             f"{agent}/powerstate/status",
             f"{agent}/powerbreach",
         ),
         subscribe=(
-            *reports,
-            f"{base}/shed",
-            state,
-            f"{base}/signals/+",
+            *(topics.nodes_filter(site, kind) for kind in _REPORTS),
+            *broadcasts,
+            topics.signals_filter(site),
             "grid/v1/isv/+/loadtarget/set",
             "grid/v1/infra/+/powerbreach/enforcement",
         ),
@@ -97,25 +97,13 @@ def feed_principal(site: str, source: str, dsx_isv_id: str) -> Principal:
     """A source of grid signals: its own signals and load targets out, power states in."""
     isv = _level("DSX ISV", dsx_isv_id)
     return Principal(
-        name=f"{site}_feed_{_id('source', source)}",
-        publish=(f"{_base(site)}/signals/{source}", f"grid/v1/isv/{isv}/loadtarget/set"),
+        name=f"{site}_feed_{source}",
+        publish=(topics.signals(site, source), f"grid/v1/isv/{isv}/loadtarget/set"),
         subscribe=(
             "grid/v1/dsx-flex-agent/+/powerstate/status",
             "grid/v1/dsx-flex-agent/+/powerbreach",
         ),
     )
-
-
-def _base(site: str) -> str:
-    return f"ballast/v1/{_id('site', site)}"
-
-
-def _id(kind: str, value: str) -> str:
-    if not _ID.fullmatch(value):
-        raise ConfigurationError(
-            f"{kind} id {value!r} must be 1 to 63 lower-case letters, digits or hyphens"
-        )
-    return value
 
 
 def _level(kind: str, value: str) -> str:

@@ -22,7 +22,7 @@ from orchestrator.domain.errors import AccessDenied, BrokerUnavailable
 
 CONNECT_TIMEOUT_S = 5.0
 MAX_IN_FLIGHT = 100
-MAX_QUEUED = 10_000
+MAX_QUEUED = 50_000
 _FIRST_FAILURE_CODE = 0x80
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)

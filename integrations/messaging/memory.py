@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from integrations.messaging.access import Principal
-from integrations.messaging.topics import check_topic, matches
+from integrations.messaging.filters import check_topic, matches
 from integrations.messaging.transport import Handler, LastWill, Subscriptions, guarded
 
 

@@ -9,8 +9,8 @@ from threading import Event, Lock, Thread
 import structlog
 
 from integrations.messaging.backoff import Backoff
+from integrations.messaging.filters import check_topic
 from integrations.messaging.link import Link
-from integrations.messaging.topics import check_topic
 from integrations.messaging.transport import (
     Handler,
     LastWill,

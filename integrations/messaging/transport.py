@@ -7,7 +7,7 @@ from typing import ParamSpec
 
 import structlog
 
-from integrations.messaging.topics import check_filter, check_topic, matches
+from integrations.messaging.filters import check_filter, check_topic, matches
 from orchestrator.domain.errors import ConfigurationError
 
 P = ParamSpec("P")

@@ -16,15 +16,16 @@ from integrations.messaging.access import (
     orchestrator_principal,
 )
 from integrations.messaging.backoff import Backoff
+from integrations.messaging.filters import check_filter, check_topic, matches
 from integrations.messaging.mosquitto import mosquitto_acl, mosquitto_config, mosquitto_passwords
 from integrations.messaging.mqtt import MqttTransport
 from integrations.messaging.nats import nats_config, nats_subject, nats_subjects
-from integrations.messaging.topics import check_filter, check_topic, matches
 from integrations.messaging.transport import MqttAddress
-from orchestrator.domain.errors import ConfigurationError, InvalidMessage
+from orchestrator.domain.errors import ConfigurationError, InvalidInput, InvalidMessage
 
 IDS = st.from_regex(r"[a-z0-9-]{1,12}", fullmatch=True)
-LEAVES = ("desc", "state", "telemetry", "ack", "setpoint")
+LEAVES = ("desc", "state", "telemetry", "ack", "setpoint", "frontier")
+ORDERS = {"setpoint", "frontier"}
 
 
 @pytest.mark.parametrize(
@@ -64,14 +65,14 @@ def test_nothing_can_be_published_on_a_filter(topic: str) -> None:
 
 
 @given(site=IDS, node=IDS, other_site=IDS, other=IDS, leaf=st.sampled_from(LEAVES))
-def test_a_node_writes_its_own_reports_only_and_reads_its_own_setpoint_only(
+def test_a_node_writes_its_own_reports_only_and_reads_its_own_orders_only(
     site: str, node: str, other_site: str, other: str, leaf: str
 ) -> None:
     principal = node_principal(site, node)
     topic = f"ballast/v1/{other_site}/nodes/{other}/{leaf}"
     own = (site, node) == (other_site, other)
-    assert principal.may_write(topic) == (own and leaf != "setpoint")
-    assert principal.may_read(topic) == (own and leaf == "setpoint")
+    assert principal.may_write(topic) == (own and leaf not in ORDERS)
+    assert principal.may_read(topic) == (own and leaf in ORDERS)
 
 
 @given(first=st.tuples(IDS, IDS), second=st.tuples(IDS, IDS))
@@ -105,9 +106,9 @@ def test_a_feed_signals_under_its_own_ids_only() -> None:
 
 @pytest.mark.parametrize("bad", ["", "a/b", "+", "#", "A", "a.b", "a" * 64, "a\n"])
 def test_an_id_that_could_widen_the_rights_is_refused(bad: str) -> None:
-    with pytest.raises(ConfigurationError, match="id"):
+    with pytest.raises(InvalidInput, match="a-z, 0-9 and hyphen"):
         node_principal("s", bad)
-    with pytest.raises(ConfigurationError, match="id"):
+    with pytest.raises(InvalidInput, match="a-z, 0-9 and hyphen"):
         feed_principal(bad, "utility", "isv")
 
 
