@@ -24,7 +24,7 @@ lint: venv ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 services: ## provide PostgreSQL, Mosquitto and Chromium for the tests
 	@scripts/services.sh
@@ -40,4 +40,4 @@ lock: ## resolve the dependencies anew and write requirements/*.txt
 	@scripts/lock.sh
 
 clean: ## remove what was built
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
