@@ -1,0 +1,142 @@
+"""Fits that can be repeated to the byte, with errors and ranges that mean what they say."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from integrations.twin.cards import gpu_spec
+from integrations.twin.serving import model_spec, operate
+from integrations.twin.site import deployment_id
+from integrations.twin.sweep import (
+    default_batches,
+    default_caps_w,
+    profile_samples,
+    write_profile_csv,
+)
+from orchestrator.domain.errors import InvalidProfile
+from orchestrator.domain.frontier import Candidate
+from orchestrator.models.fit import FittedModel, Recipe, fit
+from orchestrator.models.frontier import candidates, frontier
+from orchestrator.models.samples import Samples, read_profile
+
+GPU, MODEL, GPUS = "H100", "qwen3-30b-a3b", 8
+DEPLOYMENT = deployment_id(MODEL, GPU, GPUS)
+
+
+def profile(path: Path, seed: int = 1) -> Samples:
+    rows = profile_samples(
+        GPU,
+        MODEL,
+        GPUS,
+        caps_w=default_caps_w(GPU),
+        batches=default_batches(MODEL, GPUS),
+        repeats=2,
+        seed=seed,
+    )
+    write_profile_csv(path, rows)
+    return read_profile(path)
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
+    return profile(tmp_path_factory.mktemp("profile") / "profile.csv")
+
+
+@pytest.fixture(scope="module")
+def model(samples: Samples) -> FittedModel:
+    return fit(samples, DEPLOYMENT)
+
+
+def truth_tok_s(point: Candidate) -> float:
+    return operate(gpu_spec(GPU), model_spec(MODEL), GPUS, point.cap_w, point.batch).tok_s
+
+
+def test_unseen_cells_are_predicted_within_the_goals(model: FittedModel) -> None:
+    assert model.mape()["tok_s"] < 0.05
+    assert model.mape()["power_w"] < 0.035
+
+
+def test_stored_samples_and_recipe_give_the_same_frontier_to_the_byte(
+    samples: Samples, model: FittedModel
+) -> None:
+    again = fit(read_profile(samples.csv()), DEPLOYMENT, Recipe())
+    assert repr(frontier(again)) == repr(frontier(model))
+    assert again.version == model.version
+
+
+def test_other_samples_or_another_recipe_are_another_version(
+    samples: Samples, model: FittedModel, tmp_path: Path
+) -> None:
+    reseeded = fit(samples, DEPLOYMENT, Recipe(seed=1))
+    measured_again = fit(profile(tmp_path / "again.csv", seed=2), DEPLOYMENT)
+    assert len({model.version, reseeded.version, measured_again.version}) == 3
+
+
+def test_the_error_band_holds_about_nine_of_ten_cells_measured_anew(
+    model: FittedModel, tmp_path: Path
+) -> None:
+    fresh = profile(tmp_path / "fresh.csv", seed=7).frame
+    bands = model.predict(fresh["cap_w"], fresh["batch"])
+    for target, band in bands.items():
+        inside = (band.low <= fresh[target]) & (fresh[target] <= band.high)
+        assert inside.mean() > 0.85
+        assert np.all(band.low <= band.value)
+        assert np.all(band.value <= band.high)
+
+
+def test_the_model_knows_where_it_was_measured(model: FittedModel) -> None:
+    low, high = model.caps_w[0], model.caps_w[-1]
+    assert model.covers(low, model.batches[0])
+    assert not model.covers(high + 1, model.batches[0])
+    assert not model.covers(low, model.batches[-1] + 1)
+
+
+def test_the_frontier_rises_in_enough_steps_and_is_close_to_the_plant(model: FittedModel) -> None:
+    points = frontier(model).points
+    assert len(points) >= 8
+    for left, right in pairwise(points):
+        assert left.cap_w < right.cap_w
+        assert left.tok_s < right.tok_s
+    errors = [abs(point.tok_s / truth_tok_s(point) - 1) for point in points]
+    assert max(errors) < 0.08
+    assert np.mean(errors) < 0.03
+
+
+def test_candidates_are_monotone_along_the_caps_and_never_above_them(model: FittedModel) -> None:
+    for batch in model.batches:
+        row = [point for point in candidates(model) if point.batch == batch]
+        assert len(row) == 21
+        for left, right in pairwise(row):
+            assert left.tok_s <= right.tok_s
+            assert left.power_w <= right.power_w <= right.cap_w * GPUS
+            assert left.itl_p95_ms >= right.itl_p95_ms  # type: ignore[operator]
+
+
+def test_a_latency_objective_costs_throughput_and_one_out_of_reach_is_refused(
+    model: FittedModel,
+) -> None:
+    free = frontier(model)
+    limit_ms = free.points[-1].itl_p95_ms
+    assert limit_ms is not None
+    held = frontier(model, itl_limit_ms=limit_ms / 2)
+    assert all(point.itl_p95_ms <= limit_ms / 2 for point in held.points)  # type: ignore[operator]
+    assert held.max_tok_s() < free.max_tok_s()
+    with pytest.raises(InvalidProfile, match="smaller batches"):
+        frontier(model, itl_limit_ms=0.001)
+
+
+def test_without_latencies_there_are_still_watts_and_tokens(samples: Samples) -> None:
+    lines = [line.rsplit(",", 1)[0] for line in samples.csv().splitlines()]
+    blind = fit(read_profile("\n".join(lines)), DEPLOYMENT)
+    assert set(blind.mape()) == {"tok_s", "power_w"}
+    assert frontier(blind, itl_limit_ms=1.0).points[0].itl_p95_ms is None
+
+
+@pytest.mark.parametrize(
+    "bad", [{"trees": 3}, {"min_samples_leaf": 0}, {"features": ("tok_s",)}, {"features": ()}]
+)
+def test_a_recipe_that_cannot_be_fitted_is_refused(bad: dict[str, int]) -> None:
+    with pytest.raises(InvalidProfile):
+        Recipe(**bad)  # type: ignore[arg-type]
