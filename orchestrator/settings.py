@@ -1,5 +1,6 @@
-"""The service's settings: one TOML file, overridden by BALLAST_* in the environment."""
+"""The service's settings: one TOML (or JSON) file, overridden by BALLAST_* in the environment."""
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -101,15 +102,25 @@ class MeterSettings(Strict):
     source: str = Field(pattern=r"^twin:[^:]+:\d+$")
 
 
+class DsxKeySettings(Strict):
+    """A utility's public key (PEM file), known by kid, and the ISV it may sign for."""
+
+    kid: str
+    isv: str
+    public_key: Path
+
+
 class DsxSettings(Strict):
-    """Ballast as a DSX Flex agent. trusted_keys: JWK set file of the utilities' public keys."""
+    """Ballast as a DSX Flex agent.
+
+    feeds: feed tag -> id of the limit it stands for. signing_key: PEM file of our own key.
+    """
 
     agent_id: str = "ballast"
-    trusted_keys: Path | None = None
+    feeds: dict[str, str] = Field(default_factory=dict)
+    trusted: tuple[DsxKeySettings, ...] = ()
     signing_key: Path | None = None
     allow_unsigned: bool = False
-    feeds: dict[str, str] = Field(default_factory=dict)
-    isv_ids: tuple[str, ...] = ()
 
 
 class Settings(BaseSettings):
@@ -169,10 +180,11 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
     """Read the file and the environment. Raises ConfigurationError that names every bad key."""
     _refuse_unknown(os.environ if environment is None else environment)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except FileNotFoundError as error:
         raise ConfigurationError(f"there is no configuration file {path}") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
     return from_mapping(content, str(path))
 

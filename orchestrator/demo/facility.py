@@ -1,0 +1,97 @@
+"""The demo's facility: the simulated site described as an operator would describe a real one."""
+
+from pathlib import Path
+from typing import Any
+
+from integrations.twin.site import TwinNode, TwinSite
+
+SITE = "demo"
+UTILITY = "utility"
+CONTRACT_W = 80_000.0
+FIRM_W = 42_000.0
+UNCONTROLLED_W = 4_200.0
+LIMITS_W = {"pdu-a": 52_000.0, "pdu-b": 27_000.0}
+RACKS_W = {"rack-1": 26_000.0, "rack-2": 26_000.0, "rack-3": 26_500.0}
+CARD_FAIL_SAFE_W = 250.0
+TIERS = (1, 0, 2, 1, 1, 3, 2, 1, 1, 0, 2, 3)
+CARD_W = {"H100": (200.0, 700.0), "H200": (200.0, 700.0)}
+
+
+def facility(
+    site: TwinSite, data_dir: Path, twin: tuple[str, int], profiles: list[Path], key: Path
+) -> dict[str, Any]:
+    """Settings of `ballast serve` for the simulated site; twin is where its meters are read."""
+    host, port = twin
+    meters = ["facility", *LIMITS_W, *RACKS_W]
+    return {
+        "site": SITE,
+        "data_dir": str(data_dir),
+        "simulated": True,
+        "profiles": [str(path) for path in profiles],
+        "sources": [UTILITY],
+        "control": {"ttl_s": 8.0, "baseline_window_s": 20.0, "recovery_s": 150.0},
+        "topology": {
+            "firm_limit_w": FIRM_W,
+            "limits": limits(site),
+            "nodes": [
+                node(twin_node, tier) for twin_node, tier in zip(site.nodes, TIERS, strict=True)
+            ],
+        },
+        "meters": [{"limit_id": limit_id, "source": f"twin:{host}:{port}"} for limit_id in meters],
+        "dsx": {
+            "feeds": {"main": site.root},
+            "trusted": [{"kid": UTILITY, "isv": UTILITY, "public_key": str(key)}],
+        },
+    }
+
+
+def limits(site: TwinSite) -> list[dict[str, Any]]:
+    """The tree above the racks of the simulated site."""
+    found: list[dict[str, Any]] = [
+        {
+            "id": site.root,
+            "kind": "facility",
+            "limit_w": CONTRACT_W,
+            "uncontrolled_w": UNCONTROLLED_W,
+        }
+    ]
+    for path in sorted({node.limits for node in site.nodes}):
+        _, pdu, rack = path
+        if all(limit["id"] != pdu for limit in found):
+            found.append({"id": pdu, "kind": "pdu", "limit_w": LIMITS_W[pdu], "parent": site.root})
+        found.append({"id": rack, "kind": "rack", "limit_w": RACKS_W[rack], "parent": pdu})
+    return found
+
+
+def node(twin_node: TwinNode, tier: int) -> dict[str, Any]:
+    """One node as its operator knows it: cards, caps, flexibility tier."""
+    min_w, max_w = CARD_W[twin_node.gpu_model]
+    return {
+        "id": twin_node.id,
+        "limit": twin_node.limits[-1],
+        "deployment": twin_node.deployment,
+        "cards": twin_node.gpus,
+        "nameplate_w": max_w * twin_node.gpus,
+        "min_w": min_w * twin_node.gpus,
+        "fail_safe_w": CARD_FAIL_SAFE_W * twin_node.gpus,
+        "tier": tier,
+        "boot_gated": twin_node.boot_gate,
+    }
+
+
+def agent(
+    twin_node: TwinNode, data_dir: Path, twin: tuple[str, int], broker: dict[str, Any]
+) -> dict[str, Any]:
+    """Settings of `ballast-agent run` for one simulated node."""
+    host, port = twin
+    return {
+        "site": SITE,
+        "node": twin_node.id,
+        "deployment": twin_node.deployment,
+        "fail_safe_w": CARD_FAIL_SAFE_W * twin_node.gpus,
+        "boot_gated": twin_node.boot_gate,
+        "gpu": f"twin:{host}:{port}",
+        "engine": f"twin:{host}:{port}",
+        "journal": str(data_dir / "journals" / f"{twin_node.id}.json"),
+        "broker": broker,
+    }

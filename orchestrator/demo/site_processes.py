@@ -1,0 +1,200 @@
+"""Puts the demo's processes together: plant, service, agents, and the utility."""
+
+import json
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from integrations.grid.dsx_jws import load_signing_key, new_signing_key, private_pem, public_pem
+from integrations.messaging.access import feed_principal, node_principal
+from integrations.twin.demo_site import demo_site
+from integrations.twin.site import TwinSite, dump_site
+from integrations.twin.sweep import (
+    default_batches,
+    default_caps_w,
+    profile_samples,
+    write_profile_csv,
+)
+from orchestrator.demo.facility import SITE, UTILITY, agent, facility
+from orchestrator.demo.processes import Child, stop_all
+from orchestrator.domain.errors import ConfigurationError, PortInUse
+from orchestrator.runtime.credentials import ensure_secret
+
+START_S = 30.0
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user chose. broker: an external one's host and port, None for the embedded."""
+
+    data_dir: Path
+    http_port: int
+    seed: int
+    database_url: str | None
+    broker: tuple[str, int] | None
+
+
+@dataclass(slots=True)
+class SiteProcesses:
+    """All children of the demo; stop() leaves none of them."""
+
+    options: Options
+    site: TwinSite = field(init=False)
+    broker: tuple[str, int] = field(init=False)
+    twin: tuple[str, int] = field(init=False)
+    service: Child = field(init=False)
+    agents: dict[str, Child] = field(default_factory=dict)
+    _children: list[Child] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.site = demo_site(self.options.seed)
+        self.broker = self.options.broker or (HOST, free_port())
+        for name in ("logs", "config", "journals", "profiles"):
+            (self.options.data_dir / name).mkdir(parents=True, exist_ok=True)
+
+    def start_plant(self) -> None:
+        """The simulated site, in its own process."""
+        path = self._write("site.json", json.loads(dump_site(self.site)))
+        child = self._child("twin", ["orchestrator.cli", "twin", "serve", "--site", str(path)])
+        self.twin = (HOST, int(json.loads(child.first_line(START_S))["port"]))
+
+    def start_service(self) -> None:
+        """`ballast serve` on the demo's configuration; started anew after it was killed."""
+        self.service = self._child(
+            "service", ["orchestrator.cli", "serve", "--config", self._config()]
+        )
+
+    def start_agent(self, node: str) -> None:
+        """The real agent for one node."""
+        spec = next(spec for spec in self.site.nodes if spec.id == node)
+        name = node_principal(SITE, node).name
+        ensure_secret(self._secrets, name)
+        broker = {
+            "host": self.broker[0],
+            "port": self.broker[1],
+            "username": name,
+            "password_file": str(self._secrets / name),
+        }
+        config = agent(spec, self.options.data_dir, self.twin, broker)
+        path = self._write(f"{node}.json", config)
+        self.agents[node] = self._child(node, ["agents.cli", "run", "--config", str(path)])
+
+    def publish_event(self, limit_w: float, duration_s: float) -> Mapping[str, Any]:
+        """Let the utility publish its load target; returns what it printed."""
+        name = feed_principal(SITE, UTILITY, UTILITY).name
+        arguments = {
+            "--host": self.broker[0],
+            "--port": str(self.broker[1]),
+            "--username": name,
+            "--password-file": str(self._secrets / name),
+            "--isv": UTILITY,
+            "--limit-w": f"{limit_w:.1f}",
+            "--duration-s": f"{duration_s:g}",
+            "--key": str(self._utility_key()),
+        }
+        words = [word for pair in arguments.items() for word in pair]
+        child = self._child("utility", ["orchestrator.demo.utility", *words])
+        return dict(json.loads(child.first_line(START_S)))
+
+    def admin_password(self) -> str:
+        """How to sign in as admin."""
+        return ensure_secret(self._secrets, "admin")
+
+    def stop(self) -> None:
+        """End everything: agents and utility first, then the service, the plant last."""
+        stop_all([c for c in self._children if c.name not in ("twin", "service")])
+        stop_all([c for c in self._children if c.name == "service"])
+        stop_all(self._children)
+
+    def ended(self) -> str | None:
+        """The name of the plant or the service when it ended by itself."""
+        for child in self._children:
+            if child.name in ("twin", "service") and not child.running():
+                return f"{child.name} ended; see {child.log}"
+        return None
+
+    @property
+    def _secrets(self) -> Path:
+        return self.options.data_dir / "secrets"
+
+    def _config(self) -> str:
+        config = facility(
+            self.site, self.options.data_dir, self.twin, self._profiles(), self._public_key()
+        )
+        config["http"] = {"host": HOST, "port": self.options.http_port}
+        config["broker"] = {"mode": "embedded", "host": HOST, "port": self.broker[1]}
+        if self.options.broker:
+            config["broker"] |= {"mode": "external", "host": self.broker[0]}
+        if self.options.database_url:
+            config["database_url"] = self.options.database_url
+        return str(self._write("service.json", config))
+
+    def _profiles(self) -> list[Path]:
+        found = []
+        for node in {spec.deployment: spec for spec in self.site.nodes}.values():
+            path = self.options.data_dir / "profiles" / f"{node.deployment}.csv"
+            if not path.exists():
+                rows = profile_samples(
+                    node.gpu_model,
+                    node.model,
+                    node.gpus,
+                    caps_w=default_caps_w(node.gpu_model),
+                    batches=default_batches(node.model, node.gpus),
+                    repeats=2,
+                    seed=self.site.seed,
+                )
+                write_profile_csv(path, rows)
+            found.append(path)
+        return found
+
+    def _utility_key(self) -> Path:
+        path = self._secrets / "utility.pem"
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_bytes(private_pem(new_signing_key(UTILITY)))
+        return path
+
+    def _public_key(self) -> Path:
+        self._secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key = load_signing_key(UTILITY, self._utility_key().read_bytes())
+        path = self.options.data_dir / "config" / "utility-public.pem"
+        path.write_bytes(public_pem(key))
+        return path
+
+    def _write(self, name: str, content: Mapping[str, Any]) -> Path:
+        path = self.options.data_dir / "config" / name
+        path.write_text(json.dumps(content, indent=2), encoding="utf-8")
+        return path
+
+    def _child(self, name: str, arguments: list[str]) -> Child:
+        child = Child(name, arguments, self.options.data_dir / "logs" / f"{name}.log")
+        self._children.append(child)
+        return child
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def claim_http_port(port: int) -> None:
+    """Raise PortInUse when somebody listens on the dashboard's port already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise PortInUse(f"port {port} is in use; choose another with --port") from error
+
+
+def check_writable(folder: Path) -> None:
+    """Raise ConfigurationError when the demo cannot keep its files there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"cannot write to {folder}: {error.strerror}") from error
