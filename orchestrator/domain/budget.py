@@ -82,5 +82,5 @@ def available_w(topology: Topology, ceilings_w: Mapping[str, float]) -> dict[str
 def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise InvalidBudget(f"unknown time zone {name!r}") from error
