@@ -61,23 +61,23 @@ class NodeInbox:
         return receive
 
     def _on_telemetry(self, topic: str, payload: bytes) -> None:
-        telemetry = codec.decode_telemetry(payload)
+        telemetry = codec.TELEMETRY.decode(payload)
         self._same_node(topic, telemetry.node)
         self._submit(TelemetryReceived(telemetry))
         self._sink.put_node(telemetry, datetime.now(UTC))
 
     def _on_description(self, topic: str, payload: bytes) -> None:
-        description = codec.decode_description(payload)
+        description = codec.DESCRIPTION.decode(payload)
         self._same_node(topic, description.node)
         self._submit(NodeDescribed(description))
 
     def _on_state(self, topic: str, payload: bytes) -> None:
         node = topics.parse(topic).name
-        if node is not None and codec.decode_node_state(payload) == codec.OFFLINE:
+        if node is not None and codec.NODE_STATE.decode(payload) == codec.OFFLINE:
             self._submit(NodeOffline(node))
 
     def _on_leader(self, _topic: str, payload: bytes) -> None:
-        self._submit(EpochSeen(codec.decode_orchestrator_state(payload).epoch))
+        self._submit(EpochSeen(codec.ORCHESTRATOR_STATE.decode(payload).epoch))
 
     def _same_node(self, topic: str, node: str) -> None:
         if topics.parse(topic).name != node:

@@ -32,6 +32,6 @@ class Outbox:
     def _send(self, effect: SendSetpoint) -> None:
         setpoint = effect.setpoint
         topic = topics.node(self._site, setpoint.node, "setpoint")
-        if not self._transport.publish(topic, codec.encode_setpoint(setpoint), qos=1):
+        if not self._transport.publish(topic, codec.SETPOINT.encode(setpoint), qos=1):
             self.unsent += 1
             log.debug("setpoint not sent, the broker is away", node=setpoint.node)
