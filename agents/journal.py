@@ -1,0 +1,104 @@
+"""What an agent must remember beyond its own life, and that it is the only one of its node."""
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import IO
+
+from agents.core.effects import Record
+from orchestrator.domain.errors import ConfigurationError
+
+MAX_BYTES = 64 * 1024
+
+
+class Journal:
+    """A small JSON file, replaced as a whole.
+
+    {"armed": true, "highest_epoch": 7, "prior_w": {"GPU-1": 700.0}}
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock: IO[bytes] | None = None
+
+    def read(self) -> tuple[Record, str | None]:
+        """The record, and what was wrong with the file if it could not be used.
+
+        A missing file is a fresh start. An unreadable one counts as armed: a node that may have
+        held a lease must not stay above fail-safe.
+        """
+        try:
+            with self._path.open("rb") as file:
+                return _record(file.read(MAX_BYTES)), None
+        except FileNotFoundError:
+            return Record(), None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return Record(armed=True), f"{self._path} is unreadable, taken as armed: {error!r}"
+
+    def write(self, record: Record) -> None:
+        """Replace the file so that a crash leaves the old or the new one. Raises OSError."""
+        fresh = self._path.with_suffix(".new")
+        body = {
+            "armed": record.armed,
+            "highest_epoch": record.highest_epoch,
+            "prior_w": dict(record.prior_w),
+        }
+        with fresh.open("wb") as file:
+            file.write(json.dumps(body).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._path)
+        _sync_folder(self._path.parent)
+
+    def claim(self) -> None:
+        """Become the node's only agent until this process ends.
+
+        Raises ConfigurationError while another process is, or if the folder cannot be written.
+        """
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(self._path)
+        except OSError as error:
+            raise ConfigurationError(f"journal {self._path} cannot be used: {error}") from error
+        if self._lock is None:
+            raise ConfigurationError(f"another agent runs on journal {self._path}: stop it first")
+
+
+def claimed(path: Path) -> bool:
+    """Whether a living agent has claimed the journal at path."""
+    try:
+        lock = _lock(path)
+    except OSError:
+        return False
+    if lock is None:
+        return True
+    lock.close()
+    return False
+
+
+def _record(raw: bytes) -> Record:
+    body = json.loads(raw)
+    armed, epoch, prior_w = body["armed"], body["highest_epoch"], body["prior_w"]
+    if not isinstance(armed, bool) or not isinstance(epoch, int) or epoch < 0:
+        raise ValueError("a field has the wrong type")
+    return Record(armed, epoch, {str(uuid): float(watts) for uuid, watts in prior_w.items()})
+
+
+def _lock(path: Path) -> IO[bytes] | None:
+    """The lock file, open and locked, or None if another process holds it."""
+    file = path.with_suffix(".lock").open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
