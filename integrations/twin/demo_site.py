@@ -31,7 +31,15 @@ _LOADS: Final = (
 def demo_site(seed: int) -> TwinSite:
     """`node-01` to `node-12`, eight GPUs each, dense and mixture-of-experts models mixed."""
     nodes = tuple(
-        TwinNode(f"node-{index + 1:02d}", 8, gpu, model, share, _PATHS[index // 4])
+        TwinNode(
+            f"node-{index + 1:02d}",
+            8,
+            gpu,
+            model,
+            share,
+            _PATHS[index // 4],
+            boot_gate="rack-3" not in _PATHS[index // 4],
+        )
         for index, (gpu, model, share) in enumerate(_LOADS)
     )
     return TwinSite(seed, nodes, UNCONTROLLED_W)

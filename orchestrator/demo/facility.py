@@ -82,16 +82,16 @@ def node(twin_node: TwinNode, tier: int) -> dict[str, Any]:
 def agent(
     twin_node: TwinNode, data_dir: Path, twin: tuple[str, int], broker: dict[str, Any]
 ) -> dict[str, Any]:
-    """Settings of `ballast-agent run` for one simulated node."""
-    host, port = twin
+    """Settings of `ballast-agent run` for one simulated node; broker: its broker_* settings."""
+    plant = f"twin:{twin[0]}:{twin[1]}"
     return {
         "site": SITE,
         "node": twin_node.id,
         "deployment": twin_node.deployment,
         "fail_safe_w": CARD_FAIL_SAFE_W * twin_node.gpus,
         "boot_gated": twin_node.boot_gate,
-        "gpu": f"twin:{host}:{port}",
-        "engine": f"twin:{host}:{port}",
+        "gpu": plant,
+        "engine": plant,
         "journal": str(data_dir / "journals" / f"{twin_node.id}.json"),
-        "broker": broker,
+        **broker,
     }

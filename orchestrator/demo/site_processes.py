@@ -73,13 +73,13 @@ class SiteProcesses:
         name = node_principal(SITE, node).name
         ensure_secret(self._secrets, name)
         broker = {
-            "host": self.broker[0],
-            "port": self.broker[1],
-            "username": name,
-            "password_file": str(self._secrets / name),
+            "broker_host": self.broker[0],
+            "broker_port": self.broker[1],
+            "broker_user": name,
+            "broker_password_file": str(self._secrets / name),
         }
         config = agent(spec, self.options.data_dir, self.twin, broker)
-        path = self._write(f"{node}.json", config)
+        path = self._write_toml(f"{node}.toml", config)
         self.agents[node] = self._child(node, ["agents.cli", "run", "--config", str(path)])
 
     def publish_event(self, limit_w: float, duration_s: float) -> Mapping[str, Any]:
@@ -167,6 +167,12 @@ class SiteProcesses:
     def _write(self, name: str, content: Mapping[str, Any]) -> Path:
         path = self.options.data_dir / "config" / name
         path.write_text(json.dumps(content, indent=2), encoding="utf-8")
+        return path
+
+    def _write_toml(self, name: str, content: Mapping[str, Any]) -> Path:
+        path = self.options.data_dir / "config" / name
+        lines = [f"{key} = {json.dumps(value)}\n" for key, value in content.items()]
+        path.write_text("".join(lines), encoding="utf-8")
         return path
 
     def _child(self, name: str, arguments: list[str]) -> Child:
