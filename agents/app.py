@@ -20,6 +20,7 @@ from agents.heartbeat import Heartbeat
 from agents.journal import Journal
 from agents.loop import AgentLoop, Outside, Pace
 from agents.ports import Transport
+from integrations.messaging.access import node_principal
 from integrations.messaging.mqtt import MqttTransport
 from integrations.messaging.transport import LastWill, MqttAddress
 from integrations.wire import codec, topics
@@ -97,10 +98,11 @@ def _jitter(node: str) -> float:
 
 
 def _transport(config: AgentConfig) -> MqttTransport:
+    principal = node_principal(config.site, config.node)
     address = MqttAddress(
         host=config.broker_host,
         port=config.broker_port,
-        username=config.broker_user or config.node,
+        username=config.broker_user or principal.name,
         password=_password(config.broker_password_file),
         tls_ca=Path(config.broker_tls_ca) if config.broker_tls_ca else None,
     )
@@ -108,7 +110,7 @@ def _transport(config: AgentConfig) -> MqttTransport:
         topic=topics.node(config.site, config.node, "state"),
         payload=codec.NODE_STATE.encode(codec.OFFLINE),
     )
-    return MqttTransport(address, client_id=f"agent-{config.node}", will=will)
+    return MqttTransport(address, client_id=principal.name, will=will)
 
 
 def _password(path: str) -> str:
