@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from orchestrator.store.tables import api_tokens, audit, users
 
 Role = Literal["viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
+FEED = re.compile(r"feed:[a-z0-9-]{1,63}")
 
 PREFIX = "ballast_"
 MIN_PASSWORD = 8
@@ -29,10 +31,10 @@ MEMORY_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A program's token, without the secret."""
+    """A program's token, without the secret. role: one of ROLES, or feed:<source>."""
 
     name: str
-    role: Role
+    role: str
     created_at: datetime
     revoked_at: datetime | None
 
@@ -75,9 +77,13 @@ class Accounts:
         right = password_matches(password, row[0] if row else _NOBODY)
         return row[1] if row and right else None
 
-    def create_token(self, name: str, role: Role, at: datetime) -> str:
-        """A new token; it is shown once and never again. Raises Conflict for a name in use."""
-        _check_role(role)
+    def create_token(self, name: str, role: str, at: datetime) -> str:
+        """A new token; it is shown once and never again. Raises Conflict for a name in use.
+
+        role: one of ROLES, or feed:<source> for a program that sends one source's signals.
+        """
+        if FEED.fullmatch(role) is None:
+            _check_role(role)
         token = PREFIX + secrets.token_urlsafe(32)
         row = {"name": name, "sha256": digest(token), "role": role, "created_at": at}
         with writing(self._engine) as connection:
@@ -95,7 +101,7 @@ class Accounts:
             row = connection.execute(query).mappings().one_or_none()
         return Token(**row) if row else None
 
-    def role_of(self, secret: str) -> Role | None:
+    def role_of(self, secret: str) -> str | None:
         """The role of a token, None if it is unknown or revoked."""
         token = self.token(secret)
         return token.role if token else None

@@ -1,0 +1,137 @@
+"""From profile samples to the frontiers that decisions use."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import structlog
+
+from orchestrator.domain.frontier import Frontier
+from orchestrator.messages import FrontiersChanged
+from orchestrator.models.fit import DEFAULT_RECIPE, Recipe, fit, version_of
+from orchestrator.models.frontier import frontier
+from orchestrator.models.samples import Samples, read_profile
+from orchestrator.ports import Control
+
+log = structlog.get_logger(__name__)
+
+
+class Version(Protocol):
+    """A stored model."""
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def active(self) -> bool: ...
+
+
+class Models(Protocol):
+    """Samples and the models fitted to them. Raises DatabaseUnavailable."""
+
+    def add_samples(self, deployment: str, csv: str, *, simulated: bool, at: datetime) -> str: ...
+
+    def add_model(
+        self,
+        frontier: Frontier,
+        *,
+        samples_sha256: str,
+        recipe: Mapping[str, Any] | object,
+        metrics: Mapping[str, Any] | object,
+        simulated: bool,
+        at: datetime,
+    ) -> None: ...
+
+    def activate(self, version: str) -> None: ...
+
+    def frontiers(self) -> Mapping[str, Frontier]: ...
+
+    def versions(self, deployment: str | None = None) -> Sequence[Version]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """A fit to be made active; frontier None where it is stored already."""
+
+    deployment: str
+    version: str
+    frontier: Frontier | None
+    mape: Mapping[str, float]
+    active: bool
+
+
+class Calibration:
+    """Fits what is new, stores it, and makes it what decisions use.
+
+    simulated: the samples come from a simulated plant. on_change: also hears of the active
+    frontiers, by deployment.
+    """
+
+    def __init__(
+        self,
+        *,
+        models: Models,
+        control: Control,
+        clock: Callable[[], datetime],
+        simulated: bool,
+        on_change: Callable[[Mapping[str, Frontier]], None] = lambda _frontiers: None,
+        recipe: Recipe = DEFAULT_RECIPE,
+    ) -> None:
+        self._models = models
+        self._control = control
+        self._clock = clock
+        self._simulated = simulated
+        self._on_change = on_change
+        self._recipe = recipe
+        self._lock = threading.Lock()
+
+    def load(self, csv: str) -> tuple[str, ...]:
+        """Fit and activate every deployment of a profile; returns the versions now active.
+
+        A fit that is stored already is not made again. Raises InvalidProfile and changes nothing.
+        """
+        samples = read_profile(csv)
+        with self._lock:
+            fitted = [self._fitted(samples, name) for name in samples.deployments()]
+            versions = tuple(self._store(own, found) for own, found in fitted)
+            self._announce()
+        return versions
+
+    def announce(self) -> None:
+        """Tell control and everybody else the active frontiers."""
+        with self._lock:
+            self._announce()
+
+    def _announce(self) -> None:
+        active = self._models.frontiers()
+        self._control.submit(FrontiersChanged(active))
+        self._on_change(active)
+
+    def _fitted(self, samples: Samples, deployment: str) -> tuple[Samples, _Fitted]:
+        own = samples.of(deployment)
+        version = version_of(own, self._recipe)
+        known = {stored.version: stored for stored in self._models.versions(deployment)}
+        if version in known:
+            return own, _Fitted(deployment, version, None, {}, known[version].active)
+        model = fit(samples, deployment, self._recipe)
+        log.info("fitted", deployment=deployment, version=version, mape=model.mape())
+        return own, _Fitted(deployment, version, frontier(model), model.mape(), False)
+
+    def _store(self, own: Samples, found: _Fitted) -> str:
+        if found.frontier is not None:
+            at = self._clock()
+            sha256 = self._models.add_samples(
+                found.deployment, own.csv(), simulated=self._simulated, at=at
+            )
+            self._models.add_model(
+                found.frontier,
+                samples_sha256=sha256,
+                recipe=self._recipe,
+                metrics={"mape": found.mape},
+                simulated=self._simulated,
+                at=at,
+            )
+        if not found.active:
+            self._models.activate(found.version)
+        return found.version
