@@ -50,10 +50,10 @@ def serve(config: Config = DEFAULT_CONFIG) -> None:
 
     The database is brought up to date first. SIGTERM ends it; no cap rises by that.
     """
-    from orchestrator.app import serve as run
+    from orchestrator.app.service import serve as run
     from orchestrator.settings import load_settings
 
-    _guarded(lambda: run(load_settings(config), say=typer.echo))
+    _guarded(lambda: run(load_settings(config)))
 
 
 @app.command()
@@ -93,7 +93,7 @@ def sql(
 ) -> None:
     """Read the history with SQL; nothing can be changed by it."""
     from orchestrator.settings import load_settings
-    from orchestrator.store.query import sql_command
+    from orchestrator.store.rendering import sql_command
 
     _guarded(
         lambda: sql_command(
@@ -148,7 +148,7 @@ def broker_files(
     port: Annotated[int, typer.Option(help="The port that Mosquitto shall listen on.")] = 1883,
 ) -> None:
     """Write Mosquitto's configuration, ACL and password file for this site's principals."""
-    from orchestrator.broker_files import write_mosquitto_files
+    from orchestrator.app.broker_files import write_mosquitto_files
     from orchestrator.settings import load_settings
 
     _guarded(lambda: write_mosquitto_files(load_settings(config), out, port))

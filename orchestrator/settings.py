@@ -161,6 +161,11 @@ class Settings(BaseSettings):
         """The database's URL; SQLite in the data folder unless told otherwise."""
         return self.database_url or f"sqlite:///{self.data_dir / 'ballast.db'}"
 
+    @property
+    def secrets_dir(self) -> Path:
+        """Where generated passwords are kept, one private file each."""
+        return self.data_dir / "secrets"
+
     def control_settings(self) -> ControlSettings:
         """The part that the control step reads."""
         loop = self.control.model_dump(exclude={"tick_s"})

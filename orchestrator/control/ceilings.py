@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from orchestrator.control.state import State
+from orchestrator.domain.events import Shortfall
 from orchestrator.domain.exposure import draws_under_w
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.timeline import (
@@ -42,7 +43,10 @@ def advance(state: State, now: Moment) -> list[Effect]:
             limit_id, now.monotonic_s, state.settings.baseline_window_s
         ),
     )
-    changed += state.events.end_due(in_force(ceilings(state, now), now.utc), now.utc)
+    standing = in_force(ceilings(state, now), now.utc)
+    if state.unstored:
+        standing += in_force(ceilings(state, now, stored_only=True), now.utc)
+    changed += state.events.end_due(standing, state.signals, now.utc)
     _drop_ended(state, now)
     everything = ceilings(state, now)
     state.bounds = bounds_at(state.topology, everything, now.utc)
@@ -56,7 +60,7 @@ def advance(state: State, now: Moment) -> list[Effect]:
         _deadlines_s(state),
         now.monotonic_s,
     )
-    return [StoreEvent(record) for record in changed]
+    return [StoreEvent(record) for record in changed if record.key not in state.unstored]
 
 
 def judge(state: State, now: Moment) -> list[Effect]:
@@ -68,14 +72,16 @@ def judge(state: State, now: Moment) -> list[Effect]:
         allowed_w = state.ramps.allowed_w(limit_id, bound.limit_w, now.monotonic_s)
         exposed_w = draws_w[limit_id] + state.topology.uncontrolled_under_w[limit_id]
         record = state.exposure_watch.update(limit_id, exposed_w, allowed_w, bound.reason, now)
-        metered_w = state.metered_w(limit_id, now.monotonic_s)
-        records = [record]
-        if metered_w is not None:
-            records.append(
-                state.meter_watch.update(limit_id, metered_w, allowed_w, bound.reason, now)
-            )
-        found += [StoreShortfall(entry) for entry in records if entry is not None]
+        measured = _judge_meter(state, bound, allowed_w, now)
+        found += [StoreShortfall(entry) for entry in (record, measured) if entry is not None]
     return found
+
+
+def _judge_meter(state: State, bound: Bound, allowed_w: float, now: Moment) -> Shortfall | None:
+    metered_w = state.metered_w(bound.limit_id, now.monotonic_s)
+    if metered_w is None:
+        return state.meter_watch.close(bound.limit_id, now)
+    return state.meter_watch.update(bound.limit_id, metered_w, allowed_w, bound.reason, now)
 
 
 def _strictest(one: dict[str, Bound], other: dict[str, Bound]) -> dict[str, Bound]:

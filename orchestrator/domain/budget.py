@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from orchestrator.domain.errors import InvalidBudget
@@ -15,7 +15,8 @@ EVERY_DAY = (0, 1, 2, 3, 4, 5, 6)
 class Budget:
     """An operator's ceiling on one limit, from start to end on the given weekdays (Monday 0).
 
-    An end at or before the start lies on the next day; equal times mean the whole day.
+    An end at or before the start lies on the next day; equal times mean the whole day. When
+    clocks are set back the ceiling holds from the first start to the last end.
     """
 
     id: str
@@ -34,16 +35,16 @@ class Budget:
         _zone(self.timezone)
 
     def occurrences(self, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
-        """The budget's intervals that touch [since, until), in UTC order."""
+        """The budget's intervals that touch [since, until), in order, in UTC."""
         zone = _zone(self.timezone)
         day = since.astimezone(zone).date() - timedelta(days=1)
         last = until.astimezone(zone).date()
         while day <= last:
             if day.weekday() in self.days:
-                starts = datetime.combine(day, self.start, zone)
                 over = timedelta(days=1 if self.end <= self.start else 0)
-                ends = datetime.combine(day + over, self.end, zone)
-                if ends > since and starts < until:
+                starts = _instants(day, self.start, zone)[0]
+                ends = max(_instants(day + over, self.end, zone))
+                if starts < ends and ends > since and starts < until:
                     yield starts, ends
             day += timedelta(days=1)
 
@@ -77,6 +78,12 @@ def available_w(topology: Topology, ceilings_w: Mapping[str, float]) -> dict[str
         )
         for limit in topology.limits
     }
+
+
+def _instants(day: date, at: time, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """The first and the second time that the clock shows it; mostly the same, in UTC."""
+    local = datetime.combine(day, at, zone)
+    return local.replace(fold=0).astimezone(UTC), local.replace(fold=1).astimezone(UTC)
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -49,13 +49,19 @@ class EventBook:
     def start_due(
         self, signals: Iterable[Signal], now: datetime, baseline: Baseline
     ) -> list[EventRecord]:
-        """Start the events whose interval has begun: freeze the baseline, fix what is asked."""
+        """Start the events whose interval has begun: freeze the baseline, fix what is asked.
+
+        An event that starts during another of its limit, or during its recovery, takes over that
+        one's baseline: what is metered then is the reduction.
+        """
         started = []
         for signal in signals:
             record = self.records.get(signal.key)
             if record is None or record.status != "scheduled" or not signal.active_at(now):
                 continue
-            baseline_w = baseline(record.limit_id)
+            baseline_w = self._inherited_w(record.limit_id)
+            if baseline_w is None:
+                baseline_w = baseline(record.limit_id)
             limit_w = record.limit_w
             if signal.kind == "reduction" and baseline_w is not None:
                 limit_w = (1 - (signal.value or 0.0)) * baseline_w
@@ -72,25 +78,31 @@ class EventBook:
             )
         return started
 
-    def end_due(self, in_force: Iterable[Ceiling], now: datetime) -> list[EventRecord]:
-        """End active events that no longer stand, complete those that have recovered."""
+    def end_due(
+        self, in_force: Iterable[Ceiling], signals: Mapping[SignalKey, Signal], now: datetime
+    ) -> list[EventRecord]:
+        """End events that no longer stand, complete those that have recovered or were missed.
+
+        signals: all that are known. An event whose signal is not among them goes on to its end.
+        """
         standing = {ceiling.key for ceiling in in_force}
         changed = []
         for record in list(self.records.values()):
-            if record.status == "active" and self._over(record, standing, now):
-                changed.append(self._keep(replace(record, status="recovering", ended_at=now)))
-            elif record.status == "recovering" and self._recovered(record, now):
-                changed.append(replace(record, status="completed"))
+            after = self._after(record, standing, record.key in signals, now)
+            if after is not record:
+                changed.append(self._keep(after))
+            if after.status == "completed":
                 del self.records[record.key]
         return changed
 
     def cancel(self, key: SignalKey, now: datetime) -> list[EventRecord]:
         """Withdraw an event; one that was active leaves its recovery behind."""
-        record = self.records.pop(key, None)
-        if record is None:
+        record = self.records.get(key)
+        if record is None or record.status == "recovering":
             return []
         if record.status == "active":
             return [self._keep(replace(record, status="recovering", ended_at=now))]
+        del self.records[key]
         return [replace(record, status="cancelled", ended_at=now)]
 
     def baselines_w(self) -> Mapping[SignalKey, float]:
@@ -108,17 +120,49 @@ class EventBook:
                 record.key, record.ended_at, record.baseline_w, self.recovery_s, record.limit_id
             )
             for record in self.records.values()
-            if record.status == "recovering" and record.ended_at and record.baseline_w
+            if record.status == "recovering" and record.ended_at and record.baseline_w is not None
         ]
 
-    def _over(self, record: EventRecord, standing: set[SignalKey | None], now: datetime) -> bool:
-        if record.limit_w is None:
-            return record.ends_at is not None and now >= record.ends_at
-        return record.key not in standing
+    def _after(
+        self, record: EventRecord, standing: set[SignalKey | None], known: bool, now: datetime
+    ) -> EventRecord:
+        """What becomes of an event now; the same object if nothing does."""
+        ended = record.ends_at is not None and record.ends_at <= now
+        if record.status == "scheduled" and ended:
+            return replace(record, status="completed", ended_at=record.ends_at)
+        if record.status == "active":
+            replaced = known and record.limit_w is not None and record.key not in standing
+            if ended or replaced:
+                ended_at = record.ends_at if ended else now
+                return replace(record, status="recovering", ended_at=ended_at)
+        if record.status == "recovering":
+            return self._recovering(record, standing, known, now)
+        return record
+
+    def _recovering(
+        self, record: EventRecord, standing: set[SignalKey | None], known: bool, now: datetime
+    ) -> EventRecord:
+        """A replaced reduction keeps its baseline: it may stand again."""
+        if record.key in standing:
+            return replace(record, status="active", ended_at=None)
+        keeps_baseline = known and record.kind == "reduction"
+        if self._recovered(record, now) and not keeps_baseline:
+            return replace(record, status="completed")
+        return record
 
     def _recovered(self, record: EventRecord, now: datetime) -> bool:
         ended_at = record.ended_at or now
         return record.baseline_w is None or now >= ended_at + timedelta(seconds=self.recovery_s)
+
+    def _inherited_w(self, limit_id: str) -> float | None:
+        """The baseline of the earliest event that holds the limit down, or did a moment ago."""
+        running = [
+            record
+            for record in self.records.values()
+            if record.limit_id == limit_id and record.status in ("active", "recovering")
+        ]
+        first = min(running, key=lambda record: (record.starts_at, record.key), default=None)
+        return first.baseline_w if first else None
 
     def _guaranteed(self, limit_id: str, limit_w: float | None) -> bool:
         if limit_w is None or limit_id != self.topology.root.id:

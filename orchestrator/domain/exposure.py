@@ -7,11 +7,12 @@ limits, sampled after the write and settled, that names the setpoint it followed
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from orchestrator.domain.setpoint import Fence
+from orchestrator.domain.setpoint import NO_FENCE, Fence
 from orchestrator.domain.telemetry import Telemetry
 from orchestrator.domain.topology import Node, Topology
 
 RETIRED_KEPT = 16
+LAST_SEQUENCE = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class NodeExposure:
     """What is known of one node's card limits, as a sum in watts.
 
     evidenced_w: the highest sum that the last settled read-back leaves possible; None: unknown.
+    fence: the highest that a report has named; a report that names less frees nothing.
     retired: incarnations that have ended; their late messages prove nothing.
     """
 
@@ -38,6 +40,7 @@ class NodeExposure:
     holds: tuple[Hold, ...] = ()
     incarnation: str | None = None
     stamp_s: float = float("-inf")
+    fence: Fence = NO_FENCE
     retired: tuple[str, ...] = ()
 
     def limit_w(self, node: Node) -> float:
@@ -51,23 +54,28 @@ def restored(held_w: float | None, epoch: int) -> NodeExposure:
 
     held_w: the ledger's figure, None when the ledger knows nothing of the node.
     """
+    return inherited(NodeExposure(), held_w, epoch)
+
+
+def inherited(exposure: NodeExposure, held_w: float | None, epoch: int) -> NodeExposure:
+    """Charge what leaders before this epoch may have sent; held_w as in restored."""
     if held_w is None:
-        return NodeExposure()
-    earlier = Fence(epoch - 1, 2**62)
-    return NodeExposure(holds=(Hold(earlier, held_w, None),))
+        return exposure
+    return with_hold(exposure, Hold(Fence(epoch - 1, LAST_SEQUENCE), held_w, None))
 
 
 def with_hold(exposure: NodeExposure, hold: Hold) -> NodeExposure:
-    """Charge a setpoint that is about to be sent.
+    """Charge a setpoint that may be sent."""
+    return replace(exposure, holds=(*exposure.holds, hold))
 
-    Holds that an equal or higher and later one covers are dropped: it is charged as much and
+
+def with_sent(exposure: NodeExposure, hold: Hold) -> NodeExposure:
+    """Charge a setpoint that is sent now, charged before or not.
+
+    Holds that it covers, being equal or higher and later, are dropped: it is charged as much and
     freed no earlier.
     """
-    kept = [
-        held
-        for held in exposure.holds
-        if held.limit_w > hold.limit_w or held.incarnation != hold.incarnation
-    ]
+    kept = [held for held in exposure.holds if held.limit_w > hold.limit_w]
     return replace(exposure, holds=(*kept, hold))
 
 
@@ -86,15 +94,16 @@ def is_current(exposure: NodeExposure, telemetry: Telemetry) -> bool:
 def observe(exposure: NodeExposure, telemetry: Telemetry, settle_s: float) -> NodeExposure:
     """Take a current report as evidence.
 
-    A higher read-back counts at once, a lower one when it has been settled for settle_s.
+    A higher read-back counts at once. A lower one counts when it has been settled for settle_s
+    and names no older setpoint than reports before it: an agent that has just started proves
+    nothing until it follows, for it may be one that was replaced long ago.
     """
     seen = _follow(exposure, telemetry)
-    if telemetry.enforced_w is None:
-        return seen
-    possible_w = _possible_w(telemetry, telemetry.enforced_w)
-    if telemetry.settled_s >= settle_s:
-        holds = tuple(hold for hold in seen.holds if not _superseded(hold, telemetry))
-        return replace(seen, evidenced_w=possible_w, holds=holds)
+    possible_w = _possible_w(telemetry)
+    settled = telemetry.enforced_w is not None and telemetry.settled_s >= settle_s
+    if settled and telemetry.fence >= exposure.fence:
+        holds = tuple(hold for hold in seen.holds if hold.fence > telemetry.fence)
+        return replace(seen, evidenced_w=possible_w, holds=holds, fence=telemetry.fence)
     if seen.evidenced_w is None:
         return seen
     return replace(seen, evidenced_w=max(seen.evidenced_w, possible_w))
@@ -125,11 +134,7 @@ def _follow(exposure: NodeExposure, telemetry: Telemetry) -> NodeExposure:
     )
 
 
-def _possible_w(telemetry: Telemetry, enforced_w: float) -> float:
+def _possible_w(telemetry: Telemetry) -> float:
+    """The highest sum that the report leaves possible, 0 if it says nothing of the cards."""
     leased_w = telemetry.limit_w if telemetry.lease == "held" else None
-    return max(enforced_w, telemetry.pending_w or 0.0, leased_w or 0.0)
-
-
-def _superseded(hold: Hold, telemetry: Telemetry) -> bool:
-    addressed_elsewhere = hold.incarnation not in (None, telemetry.incarnation)
-    return addressed_elsewhere or hold.fence <= telemetry.fence
+    return max(telemetry.enforced_w or 0.0, telemetry.pending_w or 0.0, leased_w or 0.0)

@@ -103,12 +103,16 @@ def budget_ceilings(budgets: Iterable[Budget], since: datetime, until: datetime)
 def bounds_at(
     topology: Topology, ceilings: Iterable[Ceiling], instant: datetime
 ) -> dict[str, Bound]:
-    """What every limit allows at one instant, the contract limits included."""
+    """What every limit allows at one instant, the contract limits included.
+
+    Ceilings on limits that the tree does not have (any more) are left out.
+    """
     bounds = {
         limit.id: Bound(limit.id, limit.limit_w, "contract limit") for limit in topology.limits
     }
     for ceiling in in_force(ceilings, instant):
-        if ceiling.limit_w < bounds[ceiling.limit_id].limit_w:
+        held = bounds.get(ceiling.limit_id)
+        if held is not None and ceiling.limit_w < held.limit_w:
             bounds[ceiling.limit_id] = Bound(
                 ceiling.limit_id, ceiling.limit_w, ceiling.reason, ceiling.key
             )

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 
 from orchestrator.domain.errors import InvalidTopology
 
@@ -132,7 +133,7 @@ def _check(topology: Topology) -> None:
         _check_no_cycle(limit.id, topology.limit_by_id)
     for node in topology.nodes:
         _check_node(node, known)
-    if topology.firm_limit_w <= 0:
+    if not 0 < topology.firm_limit_w < inf:
         raise InvalidTopology("firm_limit_w must be above 0; it has no default, declare it")
 
 
@@ -147,10 +148,12 @@ def _check_limit(limit: Limit, known: set[str]) -> None:
         raise InvalidTopology(f"limit {limit.id}: kind must be one of {', '.join(LIMIT_KINDS)}")
     if limit.parent is not None and limit.parent not in known:
         raise InvalidTopology(f"limit {limit.id}: unknown parent {limit.parent}")
-    if not 0 < limit.limit_w < float("inf"):
+    if not 0 < limit.limit_w < inf:
         raise InvalidTopology(f"limit {limit.id}: limit_w must be above 0 and finite")
-    if min(limit.uncontrolled_w, limit.reserve_w) < 0:
-        raise InvalidTopology(f"limit {limit.id}: uncontrolled_w and reserve_w cannot be negative")
+    if not all(0 <= value < inf for value in (limit.uncontrolled_w, limit.reserve_w)):
+        raise InvalidTopology(
+            f"limit {limit.id}: uncontrolled_w and reserve_w cannot be negative, and are finite"
+        )
 
 
 def _check_no_cycle(start: str, by_id: dict[str, Limit]) -> None:
@@ -166,14 +169,17 @@ def _check_no_cycle(start: str, by_id: dict[str, Limit]) -> None:
 def _check_node(node: Node, known: set[str]) -> None:
     if node.limit not in known:
         raise InvalidTopology(f"node {node.id}: unknown limit {node.limit}")
-    if not 0 < node.min_w <= node.fail_safe_w <= node.nameplate_w < float("inf"):
+    if not 0 < node.min_w <= node.fail_safe_w <= node.nameplate_w < inf:
         raise InvalidTopology(
             f"node {node.id}: needs 0 < min_w <= fail_safe_w <= nameplate_w, "
             f"got {node.min_w}, {node.fail_safe_w}, {node.nameplate_w}"
         )
     if node.tier not in (0, 1, 2, 3):
         raise InvalidTopology(f"node {node.id}: tier must be 0, 1, 2 or 3, got {node.tier}")
-    if min(node.overhead_w, node.overhead_fraction, node.tolerance) < 0 or node.weight <= 0:
-        raise InvalidTopology(f"node {node.id}: overheads cannot be negative, weight must be > 0")
+    overheads = (node.overhead_w, node.overhead_fraction, node.tolerance)
+    if not (all(0 <= value < inf for value in overheads) and 0 < node.weight < inf):
+        raise InvalidTopology(
+            f"node {node.id}: overheads cannot be negative, weight must be > 0, all are finite"
+        )
     if node.cards < 1:
         raise InvalidTopology(f"node {node.id}: cards must be at least 1")

@@ -48,7 +48,7 @@ class ControlThread:
 
     def start(self) -> None:
         """Take the first step here, so that a snapshot is there when this returns."""
-        self._step([])
+        self._step(self._drain())
         self._thread.start()
 
     def stop(self, timeout_s: float = 2.0) -> None:
@@ -88,6 +88,10 @@ class ControlThread:
         except queue.Empty:
             return []
         time.sleep(GATHER_S)
+        return found + self._drain()
+
+    def _drain(self) -> list[Input]:
+        found: list[Input] = []
         while True:
             try:
                 found.append(self._inbox.get_nowait())

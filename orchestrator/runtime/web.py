@@ -2,6 +2,8 @@
 
 import errno
 import socket
+from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -23,9 +25,18 @@ def claim(host: str, port: int) -> socket.socket:
         raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
 
 
-def server(app: FastAPI) -> uvicorn.Server:
-    """A server that ends within a bound, whatever its clients do."""
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=STOP_S
-    )
-    return uvicorn.Server(config)
+class Server(uvicorn.Server):
+    """Tells its streams to end as soon as it is asked to end itself."""
+
+    def __init__(self, app: FastAPI, on_exit: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app, log_level="warning", access_log=False, timeout_graceful_shutdown=STOP_S
+            )
+        )
+        self._on_exit = on_exit
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called in a signal handler: sets flags only."""
+        self._on_exit()
+        super().handle_exit(sig, frame)

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, time
 from functools import cache
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -27,7 +27,7 @@ def encode(value: Any) -> str:
 def decode(kind: type[T], text: str) -> T:
     """The value that encode() was given. Raises InvalidInput, and what the type itself raises."""
     try:
-        value: T = _adapter(kind).validate_json(text)
+        value: T = _adapter(cast("Any", kind)).validate_json(text)
     except ValidationError as error:
         raise InvalidInput(f"a stored {kind.__name__} cannot be read: {error}") from error
     return value

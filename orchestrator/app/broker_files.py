@@ -8,8 +8,8 @@ from integrations.messaging.mosquitto import (
     mosquitto_config,
     mosquitto_passwords,
 )
+from orchestrator.app.principals import credentials
 from orchestrator.domain.errors import ConfigurationError
-from orchestrator.principals import credentials
 from orchestrator.settings import Settings
 
 

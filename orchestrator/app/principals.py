@@ -1,7 +1,5 @@
 """Everybody who may use the site's broker, with the passwords made at first start."""
 
-from pathlib import Path
-
 from integrations.messaging.access import (
     Credential,
     Principal,
@@ -11,8 +9,6 @@ from integrations.messaging.access import (
 )
 from orchestrator.runtime.credentials import ensure_secret
 from orchestrator.settings import Settings
-
-SECRETS = "secrets"
 
 
 def principals(settings: Settings) -> list[Principal]:
@@ -28,13 +24,7 @@ def principals(settings: Settings) -> list[Principal]:
 
 def credentials(settings: Settings) -> list[Credential]:
     """Principals with their passwords, one private file each in the data folder."""
-    folder = secrets_folder(settings)
     return [
-        Credential(principal, ensure_secret(folder, principal.name))
+        Credential(principal, ensure_secret(settings.secrets_dir, principal.name))
         for principal in principals(settings)
     ]
-
-
-def secrets_folder(settings: Settings) -> Path:
-    """Where the passwords are kept."""
-    return settings.data_dir / SECRETS
