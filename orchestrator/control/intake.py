@@ -4,7 +4,7 @@ from collections import deque
 
 from orchestrator.control.state import State
 from orchestrator.domain.events import EventRecord
-from orchestrator.domain.exposure import is_current, observe, without_hold
+from orchestrator.domain.exposure import is_current, observe
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.setpoint import Fence
 from orchestrator.domain.signals import Signal, SignalKey
@@ -100,6 +100,8 @@ def _epoch(state: State, epoch: int) -> list[Effect]:
 
 def _meter(state: State, reading: MeterReading, now: Moment) -> None:
     readings = state.meters.setdefault(reading.limit_id, deque())
+    if readings and readings[-1][1].measured_at == reading.measured_at:
+        return  # the meter repeats itself: that is silence
     readings.append((now.monotonic_s, reading))
     while readings and readings[0][0] < now.monotonic_s - METER_KEPT_S:
         readings.popleft()
@@ -108,12 +110,22 @@ def _meter(state: State, reading: MeterReading, now: Moment) -> None:
 def _signal(state: State, signal: Signal, stored: bool, now: Moment) -> list[Effect]:
     if signal.limit_id is not None and signal.limit_id not in state.topology.limit_by_id:
         return []
+    if not stored:
+        return _unstored(state, signal, now)
+    waited = signal.key in state.unstored
+    state.unstored.discard(signal.key)
     state.signals[signal.key] = signal
-    if stored:
-        state.unstored.discard(signal.key)
-        return _store(state.events.open(signal, now.utc))
-    if signal.key not in state.events.records:
+    opened = state.events.open(signal, now.utc)
+    record = state.events.records.get(signal.key)
+    return _store([record] if waited and record else opened)
+
+
+def _unstored(state: State, signal: Signal, now: Moment) -> list[Effect]:
+    """Let it tighten; its event begins, and is stored when the signal is."""
+    if signal.key not in state.signals:
+        state.signals[signal.key] = signal
         state.unstored.add(signal.key)
+        state.events.open(signal, now.utc)
     return []
 
 
@@ -127,8 +139,7 @@ def _forget_grant(state: State, name: str, fence: Fence) -> None:
     node = state.nodes.get(name)
     if node is None or node.pending is None or node.pending.fence != fence:
         return
-    node.exposure = without_hold(node.exposure, fence)
-    node.pending = None
+    node.withdraw()
 
 
 def _store(records: list[EventRecord]) -> list[Effect]:

@@ -10,7 +10,7 @@ from orchestrator.domain.compliance import Ramps, ShortfallWatch
 from orchestrator.domain.decision import Decision
 from orchestrator.domain.eventbook import EventBook
 from orchestrator.domain.events import EventRecord
-from orchestrator.domain.exposure import NodeExposure, restored, without_hold
+from orchestrator.domain.exposure import NodeExposure, inherited, restored, without_hold
 from orchestrator.domain.frontier import Frontier
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.setpoint import Fence, Setpoint
@@ -19,6 +19,8 @@ from orchestrator.domain.telemetry import Description, MeterReading, Telemetry
 from orchestrator.domain.timeline import Bound
 from orchestrator.domain.topology import Node, Topology
 from orchestrator.ports import Grant, Takeover
+
+ENDED = ("completed", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,12 @@ class NodeState:
     sent: Setpoint | None = None
     sent_s: float = float("-inf")
     pending: Grant | None = None
+
+    def withdraw(self) -> None:
+        """Drop a raise that was not sent yet; one that the ledger still answers is not sent."""
+        if self.pending is not None:
+            self.exposure = without_hold(self.exposure, self.pending.fence)
+            self.pending = None
 
 
 @dataclass(slots=True)
@@ -97,14 +105,18 @@ class State:
         return Fence(self.epoch, self.sequence)
 
     def lead(self, takeover: Takeover, now_s: float) -> None:
-        """Go on with a new epoch; all that was sent stays charged, nothing is raised for a ttl."""
+        """Go on with a new epoch and raise nothing for a ttl.
+
+        All that was sent stays charged, by us and by whoever led in between.
+        """
         self.epoch, self.sequence = takeover.epoch, 0
         self.superseded = False
         self.raises_from_s = now_s + self.settings.ttl_s
-        for node in self.nodes.values():
-            if node.pending is not None:
-                node.exposure = without_hold(node.exposure, node.pending.fence)
-                node.pending = None
+        for name, node in self.nodes.items():
+            node.withdraw()
+            held_w = takeover.held_w.get(name)
+            node.exposure = inherited(node.exposure, held_w, takeover.epoch)
+            node.ledger_w = held_w
 
     def is_armed(self, node: Node) -> bool:
         """Whether setpoints may be sent to the node."""
@@ -169,7 +181,8 @@ def new_state(
         )
         for node in topology.nodes
     }
-    book = EventBook(topology, settings.recovery_s, {event.key: event for event in events})
+    running = {event.key: event for event in events if event.status not in ENDED}
+    book = EventBook(topology, settings.recovery_s, running)
     return State(
         settings=settings,
         topology=topology,
@@ -183,5 +196,7 @@ def new_state(
 
 def _raised_by_others(telemetry: Telemetry) -> bool:
     if not telemetry.foreign or telemetry.enforced_w is None or telemetry.limit_w is None:
+        return False
+    if telemetry.pending_w is not None:  # a write of our own is not read back yet
         return False
     return telemetry.enforced_w > telemetry.limit_w + 1.0

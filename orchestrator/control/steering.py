@@ -1,8 +1,10 @@
 """Moves the nodes towards the decision: what to send now, to whom, and in which order."""
 
+from collections.abc import Mapping
+
 from orchestrator.control.state import NodeState, State
 from orchestrator.domain.budget import available_w
-from orchestrator.domain.exposure import Hold, with_hold, without_hold
+from orchestrator.domain.exposure import Hold, with_hold, with_sent
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.rollout import EPSILON_W, Move, Standing, decreases, raises
 from orchestrator.domain.setpoint import Fence, Setpoint
@@ -20,29 +22,27 @@ MOVABLE = ("following", "fail-safe")
 
 def steer(state: State, now: Moment) -> list[Effect]:
     """Decreases first, then renewals of leases, then the raises that the ledger must hold first."""
-    standings = _standings(state, now)
+    wanted_w = _wanted_w(state, now.monotonic_s)
+    _withdraw_overtaken(state, wanted_w)
+    standings = _standings(state, wanted_w, now.monotonic_s)
     down = decreases(standings)
     moved = {move.node for move in down}
     due = [
         Move(name, standings[name].present_w, "renewal")
         for name in sorted(standings.keys() - moved)
-        if not state.superseded and _renewal_due(state, state.nodes[name], now)
+        if not state.superseded and _renewal_due(state, state.nodes[name], now.monotonic_s)
     ]
     sends = [_send(state, move, now) for move in (*down, *due)]
     return [*sends, *_grant(state, standings, moved, now)]
 
 
 def send_granted(state: State, committed: GrantCommitted, now: Moment) -> list[Effect]:
-    """Send a raise that the ledger holds, unless the node changed in the meantime."""
+    """Send a raise that the ledger holds, unless it was withdrawn in the meantime."""
     node = state.nodes.get(committed.node)
     if node is None or node.pending is None or node.pending.fence != committed.fence:
         return []
-    grant, node.pending = node.pending, None
-    hold = next((h for h in node.exposure.holds if h.fence == grant.fence), None)
-    telemetry = node.telemetry
-    if hold is None or telemetry is None or hold.incarnation != telemetry.incarnation:
-        node.exposure = without_hold(node.exposure, grant.fence)
-        return []
+    grant = node.pending
+    node.withdraw()
     return [_publish(state, Move(grant.node, grant.limit_w, "raise"), grant.fence, now)]
 
 
@@ -69,41 +69,68 @@ def present_w(state: State, node: NodeState, now_s: float) -> float | None:
         waiting = telemetry.fence < sent.fence
         if waiting and now_s - node.sent_s <= 2 * state.settings.resend_after_s:
             return sent.limit_w
-        if not waiting and telemetry.lease == "held":
-            return sent.limit_w
     if telemetry.lease == "held" and telemetry.limit_w is not None:
         return telemetry.limit_w
     return telemetry.enforced_w
 
 
-def _standings(state: State, now: Moment) -> dict[str, Standing]:
+def _wanted_w(state: State, now_s: float) -> dict[str, float | None]:
+    """The decision's target for every node that can be moved.
+
+    None: it was not free when the decision was taken, and stays where it is until the next.
+    """
     if state.decision is None:
         return {}
-    wanted_w = {target.node: target.limit_w for target in state.decision.outcome.targets}
+    fixed = state.decision.inputs.fixed
+    targets_w = {target.node: target.limit_w for target in state.decision.outcome.targets}
+    return {
+        node.id: None if node.id in fixed else targets_w[node.id]
+        for node in state.topology.nodes
+        if state.status(node, now_s) in MOVABLE
+    }
+
+
+def _withdraw_overtaken(state: State, wanted_w: Mapping[str, float | None]) -> None:
+    """Drop raises that wait for the ledger and that nobody wants, or may send, any more."""
+    for name, node in state.nodes.items():
+        grant, telemetry = node.pending, node.telemetry
+        if grant is None:
+            continue
+        wanted = wanted_w.get(name)
+        hold = next((h for h in node.exposure.holds if h.fence == grant.fence), None)
+        same = hold and telemetry and hold.incarnation == telemetry.incarnation
+        unwanted = wanted is None or wanted < grant.limit_w - EPSILON_W
+        if state.superseded or not same or unwanted:
+            node.withdraw()
+
+
+def _standings(
+    state: State, wanted_w: Mapping[str, float | None], now_s: float
+) -> dict[str, Standing]:
     found = {}
-    for node in state.topology.nodes:
-        if not state.is_armed(node) or state.status(node, now.monotonic_s) not in MOVABLE:
-            continue
-        present = present_w(state, state.nodes[node.id], now.monotonic_s)
-        if present is None:
-            continue
-        charged_w = state.charged_w(node, now.monotonic_s)
-        found[node.id] = Standing(present, charged_w, wanted_w[node.id])
+    for name, target_w in wanted_w.items():
+        node, topology_node = state.nodes[name], state.topology.node_by_id[name]
+        charged_w = state.charged_w(topology_node, now_s)
+        present = present_w(state, node, now_s)
+        if present is not None:
+            found[name] = Standing(present, charged_w, present if target_w is None else target_w)
+        elif target_w is not None and target_w < charged_w:
+            found[name] = Standing(charged_w, charged_w, target_w)
     return found
 
 
-def _renewal_due(state: State, node: NodeState, now: Moment) -> bool:
-    if node.pending is not None:
-        return False
+def _renewal_due(state: State, node: NodeState, now_s: float) -> bool:
     if node.sent is None or node.telemetry is None:
         return True
-    age_s = now.monotonic_s - node.sent_s
+    age_s = now_s - node.sent_s
+    if age_s >= state.settings.ttl_s / 3:
+        return True
     lost = node.telemetry.fence < node.sent.fence and age_s > state.settings.resend_after_s
-    return lost or age_s >= state.settings.ttl_s / 3
+    return lost and node.pending is None
 
 
 def _grant(
-    state: State, standings: dict[str, Standing], moved: set[str], now: Moment
+    state: State, standings: Mapping[str, Standing], moved: set[str], now: Moment
 ) -> list[Effect]:
     if state.superseded or now.monotonic_s < state.raises_from_s:
         return []
@@ -132,14 +159,8 @@ def _pend(state: State, move: Move) -> Grant:
 
 
 def _send(state: State, move: Move, now: Moment) -> Effect:
-    node = state.nodes[move.node]
-    if node.pending is not None:
-        node.exposure = without_hold(node.exposure, node.pending.fence)
-        node.pending = None
-    fence = state.next_fence()
-    incarnation = node.telemetry.incarnation if node.telemetry else None
-    node.exposure = with_hold(node.exposure, Hold(fence, move.limit_w, incarnation))
-    return _publish(state, move, fence, now)
+    state.nodes[move.node].withdraw()
+    return _publish(state, move, state.next_fence(), now)
 
 
 def _publish(state: State, move: Move, fence: Fence, now: Moment) -> Effect:
@@ -156,5 +177,6 @@ def _publish(state: State, move: Move, fence: Fence, now: Moment) -> Effect:
         stamp_s=node.telemetry.stamp_s,
         decision_id=state.decision.id if state.decision else "",
     )
+    node.exposure = with_sent(node.exposure, Hold(fence, setpoint.limit_w, setpoint.incarnation))
     node.sent, node.sent_s = setpoint, now.monotonic_s
     return SendSetpoint(setpoint, move.kind)

@@ -2,6 +2,7 @@
 
 from orchestrator.control.state import State
 from orchestrator.control.steering import present_w
+from orchestrator.domain.decision import Target
 from orchestrator.domain.exposure import draws_under_w
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.topology import Node
@@ -10,7 +11,9 @@ from orchestrator.snapshot import LimitView, NodeView, Snapshot
 
 def view(state: State, now: Moment) -> Snapshot:
     """Everything operators may see of this moment."""
-    nodes = tuple(_node(state, node, now) for node in state.topology.nodes)
+    decided = state.decision.outcome.targets if state.decision else ()
+    targets = {target.node: target for target in decided}
+    nodes = tuple(_node(state, node, targets.get(node.id), now) for node in state.topology.nodes)
     limits = _limits(state, nodes, now)
     root = next(limit for limit in limits if limit.parent is None)
     return Snapshot(
@@ -59,21 +62,19 @@ def _limits(state: State, nodes: tuple[NodeView, ...], now: Moment) -> tuple[Lim
     )
 
 
-def _node(state: State, node: Node, now: Moment) -> NodeView:
+def _node(state: State, node: Node, target: Target | None, now: Moment) -> NodeView:
     known = state.nodes[node.id]
     telemetry = known.telemetry
-    silent = telemetry is None or state.status(node, now.monotonic_s) == "silent"
+    status = state.status(node, now.monotonic_s)
+    silent = telemetry is None or status == "silent"
     fresh = None if silent else telemetry
-    target = None
-    if state.decision is not None:
-        target = next((t for t in state.decision.outcome.targets if t.node == node.id), None)
     return NodeView(
         id=node.id,
         limit=node.limit,
         path=state.topology.path_of[node.id],
         deployment=node.deployment,
         tier=node.tier,
-        status=state.status(node, now.monotonic_s),
+        status=status,
         limit_w=present_w(state, known, now.monotonic_s) if known.sent else None,
         charged_w=state.charged_w(node, now.monotonic_s),
         target_w=target.limit_w if target else None,

@@ -59,7 +59,7 @@ class EventBook:
             record = self.records.get(signal.key)
             if record is None or record.status != "scheduled" or not signal.active_at(now):
                 continue
-            baseline_w = self._inherited_w(record.limit_id)
+            baseline_w = self._inherited_w(record.limit_id, now)
             if baseline_w is None:
                 baseline_w = baseline(record.limit_id)
             limit_w = record.limit_w
@@ -154,15 +154,20 @@ class EventBook:
         ended_at = record.ended_at or now
         return record.baseline_w is None or now >= ended_at + timedelta(seconds=self.recovery_s)
 
-    def _inherited_w(self, limit_id: str) -> float | None:
+    def _inherited_w(self, limit_id: str, now: datetime) -> float | None:
         """The baseline of the earliest event that holds the limit down, or did a moment ago."""
         running = [
             record
             for record in self.records.values()
-            if record.limit_id == limit_id and record.status in ("active", "recovering")
+            if record.limit_id == limit_id and self._holds_down(record, now)
         ]
         first = min(running, key=lambda record: (record.starts_at, record.key), default=None)
         return first.baseline_w if first else None
+
+    def _holds_down(self, record: EventRecord, now: datetime) -> bool:
+        if record.status == "recovering":
+            return not self._recovered(record, now)
+        return record.status == "active"
 
     def _guaranteed(self, limit_id: str, limit_w: float | None) -> bool:
         if limit_w is None or limit_id != self.topology.root.id:
