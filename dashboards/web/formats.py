@@ -94,7 +94,7 @@ def zone(name: str | None) -> tzinfo:
     """The browser's time zone, UTC when it is unknown."""
     try:
         return ZoneInfo(name) if name else UTC
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         return UTC
 
 
