@@ -77,3 +77,7 @@ def main() -> None:
     except ConfigurationError as error:
         print(f"ballast-agent: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

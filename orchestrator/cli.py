@@ -51,8 +51,10 @@ def serve(config: Config = DEFAULT_CONFIG) -> None:
     The database is brought up to date first. SIGTERM ends it; no cap rises by that.
     """
     from orchestrator.app.service import serve as run
+    from orchestrator.runtime.logs import configure_logs
     from orchestrator.settings import load_settings
 
+    configure_logs()
     _guarded(lambda: run(load_settings(config)))
 
 

@@ -15,16 +15,21 @@ PR_SET_PDEATHSIG = 1
 
 
 class Child:
-    """One process with its log file; the kernel ends it when this process dies."""
+    """One process with its log file; the kernel ends it when this process dies.
 
-    def __init__(self, name: str, arguments: Sequence[str], log: Path) -> None:
+    speaks: its standard output is read by first_line instead of logged.
+    """
+
+    def __init__(
+        self, name: str, arguments: Sequence[str], log: Path, *, speaks: bool = False
+    ) -> None:
         self.name = name
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *arguments],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=subprocess.PIPE if speaks else output,
                 stderr=output,
                 start_new_session=True,
                 preexec_fn=_end_with_parent,  # noqa: PLW1509 - nothing else runs in the child yet

@@ -68,6 +68,7 @@ class Demo:
         self.say("Starting the simulated plant, the service with its broker, and 12 agents.")
         processes.start_plant()
         processes.start_service()
+        processes.wait_broker()
         for node in processes.site.nodes:
             processes.start_agent(node.id)
         client = ServiceClient(f"http://127.0.0.1:{self.options.http_port}")

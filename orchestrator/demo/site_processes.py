@@ -1,7 +1,9 @@
 """Puts the demo's processes together: plant, service, agents, and the utility."""
 
+import contextlib
 import json
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +21,7 @@ from integrations.twin.sweep import (
 )
 from orchestrator.demo.facility import SITE, UTILITY, agent, facility
 from orchestrator.demo.processes import Child, stop_all
-from orchestrator.domain.errors import ConfigurationError, PortInUse
+from orchestrator.domain.errors import ConfigurationError, PortInUse, Unavailable
 from orchestrator.runtime.credentials import ensure_secret
 
 START_S = 30.0
@@ -58,7 +60,8 @@ class SiteProcesses:
     def start_plant(self) -> None:
         """The simulated site, in its own process."""
         path = self._write("site.json", json.loads(dump_site(self.site)))
-        child = self._child("twin", ["orchestrator.cli", "twin", "serve", "--site", str(path)])
+        arguments = ["orchestrator.cli", "twin", "serve", "--site", str(path)]
+        child = self._child("twin", arguments, speaks=True)
         self.twin = (HOST, int(json.loads(child.first_line(START_S))["port"]))
 
     def start_service(self) -> None:
@@ -66,6 +69,15 @@ class SiteProcesses:
         self.service = self._child(
             "service", ["orchestrator.cli", "serve", "--config", self._config()]
         )
+
+    def wait_broker(self, timeout_s: float = START_S) -> None:
+        """Return when the broker accepts connections. Raises Unavailable."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection(self.broker, 0.5):
+                return
+            time.sleep(0.05)
+        raise Unavailable(f"no broker answers at {self.broker[0]}:{self.broker[1]}")
 
     def start_agent(self, node: str) -> None:
         """The real agent for one node."""
@@ -96,7 +108,7 @@ class SiteProcesses:
             "--key": str(self._utility_key()),
         }
         words = [word for pair in arguments.items() for word in pair]
-        child = self._child("utility", ["orchestrator.demo.utility", *words])
+        child = self._child("utility", ["orchestrator.demo.utility", *words], speaks=True)
         return dict(json.loads(child.first_line(START_S)))
 
     def admin_password(self) -> str:
@@ -175,8 +187,9 @@ class SiteProcesses:
         path.write_text("".join(lines), encoding="utf-8")
         return path
 
-    def _child(self, name: str, arguments: list[str]) -> Child:
-        child = Child(name, arguments, self.options.data_dir / "logs" / f"{name}.log")
+    def _child(self, name: str, arguments: list[str], *, speaks: bool = False) -> Child:
+        log = self.options.data_dir / "logs" / f"{name}.log"
+        child = Child(name, arguments, log, speaks=speaks)
         self._children.append(child)
         return child
 

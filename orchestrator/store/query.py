@@ -3,12 +3,12 @@
 import re
 import sqlite3
 import threading
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import psycopg
 from sqlalchemy import Engine, bindparam, text
@@ -19,7 +19,7 @@ from orchestrator.store.engine import CONNECT_TIMEOUT_S, LOCK_TIMEOUT_S, reading
 
 QUERY_TIMEOUT_S = 30.0
 QUERY = re.compile(
-    r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*(?:SELECT|WITH|VALUES|EXPLAIN)\b",
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*(?:SELECT|WITH|VALUES)\b",
     re.IGNORECASE | re.DOTALL,
 )
 READS = (
@@ -54,7 +54,7 @@ def run_readonly(engine: Engine, sql: str, max_rows: int) -> Answer:
     Raises InvalidInput for SQL that fails, changes something, or is more than one statement.
     """
     if not QUERY.match(sql):
-        raise InvalidInput("only a query can be run here: SELECT, WITH, VALUES or EXPLAIN")
+        raise InvalidInput("only a query can be run here: SELECT, WITH or VALUES")
     if engine.dialect.name == "sqlite":
         columns, rows = _run_sqlite(engine, sql, max_rows)
     else:
@@ -134,11 +134,10 @@ def _run_postgres(engine: Engine, sql: str, max_rows: int) -> Answer:
 def _fetch_postgres(
     connection: psycopg.Connection[tuple[Any, ...]], sql: str, max_rows: int
 ) -> Answer:
-    with connection.cursor() as cursor:
-        # Streaming uses the extended protocol, which takes one statement only.
-        stream = cast("Generator[tuple[Any, ...], None, None]", cursor.stream(sql))
-        with closing(stream):
-            rows = list(islice(stream, max_rows))
+    # A cursor on the server reads no more than is asked for, and takes one statement only.
+    with connection.cursor("ballast_sql") as cursor:
+        cursor.execute(sql.encode())
+        rows = cursor.fetchmany(max_rows)
         return [column.name for column in cursor.description or ()], rows
 
 
