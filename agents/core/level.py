@@ -31,5 +31,7 @@ def _spread(total_w: float, lows_w: list[float], highs_w: list[float]) -> list[f
         excess_w = sum(caps[i] - share_w for i in free)
         if excess_w == 0:
             break
-        free -= {i for i in free if (caps[i] - share_w) * excess_w > 0}
+        raised = {i for i in free if caps[i] > share_w}
+        lowered = {i for i in free if caps[i] < share_w}
+        free -= raised if excess_w > 0 else lowered
     return caps
