@@ -153,7 +153,7 @@ def upgrade() -> None:
     sqlite = op.get_bind().dialect.name == "sqlite"
     for name, body in VIEWS.items():
         query = body.format(minute=_Minute(sqlite), seconds=_Seconds(sqlite))
-        op.get_bind().exec_driver_sql(f"CREATE VIEW {name} AS {query}".replace("%", "%%"))
+        op.get_bind().exec_driver_sql(f"CREATE VIEW {name} AS {query}")
 
 
 def downgrade() -> None:

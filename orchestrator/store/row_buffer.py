@@ -99,7 +99,7 @@ class RowBuffer:
                 raise
             except BallastError as error:
                 self.rejected += len(batch)
-                log.exception("samples cannot be stored", rows=len(batch), why=str(error))
+                log.warning("samples cannot be stored", rows=len(batch), why=str(error))
             self._forget(len(batch), before)
 
     def _write(self, batch: list[Entry]) -> None:

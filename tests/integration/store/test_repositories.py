@@ -124,7 +124,8 @@ def test_arming_and_lockouts_are_sets(engine: Engine) -> None:
     lockouts.lock("node-1", "fire")
     lockouts.lock("node-2", "visit")
     lockouts.release("node-2")
-    assert (lockouts.locked(), lockouts.reasons()) == ({"node-1"}, {"node-1": "fire"})
+    assert lockouts.locked() == {"node-1"}
+    assert lockouts.reasons() == {"node-1": "fire"}
 
 
 def test_a_topology_is_a_new_version_only_when_it_differs(engine: Engine) -> None:
