@@ -136,7 +136,7 @@ api_tokens = Table(
     metadata,
     text("name", "What the token is for.", primary_key=True),
     text("sha256", "Of the token; the token itself is not stored.", unique=True),
-    text("role", "viewer, operator or admin."),
+    text("role", "viewer, operator, admin, or feed:<source>."),
     moment("created_at", "When it was made."),
     moment("revoked_at", "When it stopped being valid.", nullable=True),
     info={"about": "Tokens of programs that use the HTTP API."},
