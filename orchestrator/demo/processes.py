@@ -67,6 +67,8 @@ class Child:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return False
+        if self._process.stdout is not None:
+            self._process.stdout.close()
         return True
 
 

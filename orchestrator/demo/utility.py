@@ -15,12 +15,14 @@ from integrations.messaging.mqtt import MqttTransport
 from integrations.messaging.transport import MqttAddress
 from orchestrator.domain.errors import BallastError, BrokerUnavailable
 from orchestrator.runtime.credentials import read_secret
+from orchestrator.runtime.logs import configure_logs
 
 CONNECT_S = 10.0
 
 
 def main() -> int:
     """Publish and print {"published_s": monotonic, "published_at": UTC}; 1 when it cannot."""
+    configure_logs()
     chosen = _arguments()
     try:
         published = _publish_once(chosen)
