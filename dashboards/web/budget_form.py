@@ -114,4 +114,4 @@ def _input(label: str, name: str, value: str = "") -> ui.input:
 
 
 def _number(label: str, name: str, unit: str) -> ui.number:
-    return ui.number(label, suffix=unit).props(f'outlined dense data-testid="{name}"')
+    return ui.number(label, suffix=unit).props(f'outlined dense stack-label data-testid="{name}"')

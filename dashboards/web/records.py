@@ -64,6 +64,7 @@ class EventView(TypedDict):
     ended_at: str | None
     guaranteed: bool
     delivered_w: NotRequired[float | None]
+    time_to_comply_s: NotRequired[float | None]
     excess_ws: NotRequired[float | None]
 
 

@@ -26,7 +26,7 @@ def register(site: Site) -> None:
         strip = FigureStrip()
         with ui.element("div").classes("facility-grid"):
             with ui.element("section").classes("panel charts"):
-                heading("Power, last 15 minutes")
+                heading(f"Power, the last {WINDOW_MINUTES} minutes")
                 power = PowerChart(shown.theme, history, snapshot)
                 heading("Service")
                 service = ServiceChart(shown.theme, history)

@@ -45,6 +45,7 @@ def register(site: Site) -> None:
             status.set_options([EVERY_STATUS, *present])
             kept = [n for n in current if matches(n, status.value, words.value or "")]
             count.set_text(f"{len(kept)} of {len(current)}")
+            shows.props["hide-pagination"] = len(kept) <= PAGE_ROWS
             shows.rows = [_row(node, may_act=shown.session.may_act) for node in kept]
 
         await update()
