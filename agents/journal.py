@@ -64,6 +64,12 @@ class Journal:
         if self._lock is None:
             raise ConfigurationError(f"another agent runs on journal {self._path}: stop it first")
 
+    def release(self) -> None:
+        """Let another process become the node's agent."""
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
 
 def claimed(path: Path) -> bool:
     """Whether a living agent has claimed the journal at path."""

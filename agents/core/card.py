@@ -16,7 +16,8 @@ class Write:
     """The last limit that the agent asked a card for, in watts.
 
     low_w, high_w: bounds of what may be enforced until the card is read after the call returned.
-    flying: the call has not returned. unread: no card was read since it was made.
+    flying: the call has not returned. unread: no card was read since it was made. error: of the
+    last call that returned, in words.
     """
 
     limit_w: float
@@ -71,8 +72,9 @@ class Card:
 
 def written(card: Card, limit_w: float) -> Card:
     """Note that a write is being made; earlier ones that nobody has read yet stay possible."""
-    write = Write(limit_w, min(card.least_w, limit_w), max(card.charge_w, limit_w))
-    return replace(card, write=write)
+    error = card.write.error if card.write else None
+    low_w, high_w = min(card.least_w, limit_w), max(card.charge_w, limit_w)
+    return replace(card, write=Write(limit_w, low_w, high_w, error=error))
 
 
 def returned(card: Card, limit_w: float, error: str | None) -> Card:

@@ -75,6 +75,13 @@ def test_a_write_that_was_never_read_back_stays_charged_under_a_newer_one() -> N
     assert guard.charge_w == 500.0
 
 
+def test_a_decrease_that_nobody_read_back_is_not_undone_without_a_lease() -> None:
+    guard = see(Guard(), {"a": 400.0, "b": 400.0})
+    guard, writes = plan(guard, lease(400.0))
+    _, writes = plan(done(guard, writes), Demand(600.0, None, may_raise=False))
+    assert writes == ()
+
+
 def test_a_failed_write_is_tried_again() -> None:
     guard = see(Guard(), {"a": 700.0})
     guard, writes = plan(guard, lease(400.0))

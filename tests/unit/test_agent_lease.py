@@ -151,3 +151,16 @@ def test_an_interruption_ends_the_lease_and_refuses_what_was_based_on_the_old_na
     assert (lease.status, lease.incarnation, lease.ceiling_w) == ("expired", "run1.1", 3000.0)
     _, ack = receive(TERMS, lease, setpoint(4000, fence=Fence(2, 6)), 3000.0, 105.0)
     assert not ack.accepted
+
+
+def test_without_a_lease_the_ceiling_follows_every_limit_that_falls() -> None:
+    lease = advance(TERMS, held(), 3000.0, 109.0)
+    lease = advance(TERMS, lease, 1200.0, 109.5)
+    assert advance(TERMS, lease, 3000.0, 120.0).ceiling_w == 1200.0
+
+
+def test_a_tightening_that_grants_no_lease_leads_on_to_fail_safe() -> None:
+    lease, _ = receive(TERMS, FRESH, setpoint(2500, incarnation="run0"), 5600.0, NOW_S)
+    for second in range(8):
+        lease = advance(TERMS, lease, lease.ceiling_w, NOW_S + second)
+    assert lease.ceiling_w == 2000.0

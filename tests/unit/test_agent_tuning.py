@@ -56,6 +56,11 @@ def test_a_saturated_output_leaves_its_bound_as_soon_as_the_error_turns() -> Non
     assert output < 1.0
 
 
+def test_the_integral_does_not_wind_up_behind_a_saturated_output() -> None:
+    pid, _ = pids.advance(Pid(), GAINS, 5.0, 0.0, 0.5, integrate=True)
+    assert pid.integral == 0.0
+
+
 def test_the_integral_rests_unless_told_to_integrate() -> None:
     pid, _ = pids.advance(Pid(), GAINS, 1.0, 0.0, 0.5, integrate=False)
     assert pid.integral == 0.0
