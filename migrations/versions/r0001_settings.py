@@ -107,6 +107,7 @@ def upgrade() -> None:
         sa.Column("samples_sha256", sa.Text(), nullable=False),
         sa.Column("recipe", sa.Text(), nullable=False),
         sa.Column("frontier", sa.Text(), nullable=False),
+        sa.Column("candidates", sa.Text(), nullable=False),
         sa.Column("metrics", sa.Text(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("simulated", sa.Boolean(), nullable=False),

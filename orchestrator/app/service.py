@@ -58,6 +58,7 @@ from orchestrator.store.telemetry_sink import TelemetrySink
 log = structlog.get_logger(__name__)
 
 RETENTION_EVERY_H = 6
+KNOWN = 5_000
 LEADER_SAYS_EVERY_S = 10
 
 
@@ -227,7 +228,7 @@ class Service:
             audit=self._repositories.audit,
             control=self._control,
             clock=self._utc,
-            known=self._repositories.signals.standing(self._utc()),
+            known=[kept.signal for kept in reversed(self._repositories.signals.list(KNOWN))],
             decode_targets=partial(_decode_targets, self._flex_config()),
         )
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ import structlog
 from orchestrator.domain.frontier import Frontier
 from orchestrator.messages import FrontiersChanged
 from orchestrator.models.fit import DEFAULT_RECIPE, Recipe, fit, version_of
-from orchestrator.models.frontier import frontier
+from orchestrator.models.frontier import candidates, frontier
 from orchestrator.models.samples import Samples, read_profile
 from orchestrator.ports import Control
 
@@ -35,6 +35,7 @@ class Models(Protocol):
     def add_model(
         self,
         frontier: Frontier,
+        candidates: Frontier,
         *,
         samples_sha256: str,
         recipe: Mapping[str, Any] | object,
@@ -47,16 +48,19 @@ class Models(Protocol):
 
     def frontiers(self) -> Mapping[str, Frontier]: ...
 
+    def candidates(self) -> Mapping[str, Frontier]: ...
+
     def versions(self, deployment: str | None = None) -> Sequence[Version]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
-    """A fit to be made active; frontier None where it is stored already."""
+    """A fit to be made active; frontier and candidates None where it is stored already."""
 
     deployment: str
     version: str
     frontier: Frontier | None
+    candidates: Frontier | None
     mape: Mapping[str, float]
     active: bool
 
@@ -64,8 +68,8 @@ class _Fitted:
 class Calibration:
     """Fits what is new, stores it, and makes it what decisions use.
 
-    simulated: the samples come from a simulated plant. on_change: also hears of the active
-    frontiers, by deployment.
+    simulated: the samples come from a simulated plant. on_change: hears of all operating points
+    of the active models, by deployment, for the agents.
     """
 
     def __init__(
@@ -104,28 +108,30 @@ class Calibration:
             self._announce()
 
     def _announce(self) -> None:
-        active = self._models.frontiers()
-        self._control.submit(FrontiersChanged(active))
-        self._on_change(active)
+        self._control.submit(FrontiersChanged(self._models.frontiers()))
+        self._on_change(self._models.candidates())
 
     def _fitted(self, samples: Samples, deployment: str) -> tuple[Samples, _Fitted]:
         own = samples.of(deployment)
         version = version_of(own, self._recipe)
         known = {stored.version: stored for stored in self._models.versions(deployment)}
         if version in known:
-            return own, _Fitted(deployment, version, None, {}, known[version].active)
+            return own, _Fitted(deployment, version, None, None, {}, known[version].active)
         model = fit(samples, deployment, self._recipe)
         log.info("fitted", deployment=deployment, version=version, mape=model.mape())
-        return own, _Fitted(deployment, version, frontier(model), model.mape(), False)
+        best = frontier(model)
+        points = replace(best, points=candidates(model))
+        return own, _Fitted(deployment, version, best, points, model.mape(), False)
 
     def _store(self, own: Samples, found: _Fitted) -> str:
-        if found.frontier is not None:
+        if found.frontier is not None and found.candidates is not None:
             at = self._clock()
             sha256 = self._models.add_samples(
                 found.deployment, own.csv(), simulated=self._simulated, at=at
             )
             self._models.add_model(
                 found.frontier,
+                found.candidates,
                 samples_sha256=sha256,
                 recipe=self._recipe,
                 metrics={"mape": found.mape},

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import ColumnElement, Engine, select, update
 
 from orchestrator.domain.errors import NotFound
 from orchestrator.domain.frontier import Frontier
@@ -61,6 +61,7 @@ class Models:
     def add_model(
         self,
         frontier: Frontier,
+        candidates: Frontier,
         *,
         samples_sha256: str,
         recipe: Mapping[str, Any] | object,
@@ -68,13 +69,17 @@ class Models:
         simulated: bool,
         at: datetime,
     ) -> None:
-        """Store a fit under its frontier's version, not yet active; a repeat changes nothing."""
+        """Store a fit under its frontier's version, not yet active; a repeat changes nothing.
+
+        candidates: every operating point of the same fit, for the agents to choose from.
+        """
         row = {
             "version": frontier.model_version,
             "deployment": frontier.deployment,
             "samples_sha256": samples_sha256,
             "recipe": dumps(recipe),
             "frontier": encode(frontier),
+            "candidates": encode(candidates),
             "metrics": dumps(metrics),
             "active": False,
             "simulated": simulated,
@@ -100,7 +105,14 @@ class Models:
 
     def frontiers(self) -> dict[str, Frontier]:
         """The active frontier of every deployment."""
-        query = select(models.c.deployment, models.c.frontier).where(models.c.active)
+        return self._active(models.c.frontier)
+
+    def candidates(self) -> dict[str, Frontier]:
+        """All operating points of the active model of every deployment."""
+        return self._active(models.c.candidates)
+
+    def _active(self, body_column: ColumnElement[str]) -> dict[str, Frontier]:
+        query = select(models.c.deployment, body_column).where(models.c.active)
         with reading(self._engine) as connection:
             rows = connection.execute(query.order_by(models.c.deployment))
             return {deployment: decode(Frontier, body) for deployment, body in rows}

@@ -157,6 +157,7 @@ def test_one_model_of_a_deployment_is_active(engine: Engine) -> None:
     for frontier in (FRONTIER, newer, newer):
         models.add_model(
             frontier,
+            replace(frontier, points=frontier.points[::-1]),
             samples_sha256=sha256,
             recipe={"trees": 60, "seed": 0},
             metrics={"mape": 0.03},
@@ -167,6 +168,7 @@ def test_one_model_of_a_deployment_is_active(engine: Engine) -> None:
     models.activate("chat-1")
     models.activate("chat-2")
     assert models.frontiers() == {"chat": newer}
+    assert models.candidates() == {"chat": replace(newer, points=newer.points[::-1])}
     active = {model.version: model.active for model in models.versions("chat")}
     assert active == {"chat-1": False, "chat-2": True}
     assert models.versions("chat")[0].recipe == '{"seed":0,"trees":60}'
@@ -175,6 +177,7 @@ def test_one_model_of_a_deployment_is_active(engine: Engine) -> None:
     with pytest.raises(Conflict):
         models.add_model(
             replace(FRONTIER, model_version="x"),
+            FRONTIER,
             samples_sha256="unknown",
             recipe={},
             metrics={},
