@@ -10,6 +10,10 @@ from orchestrator.domain.telemetry import Telemetry
 
 WINDOW_S: Final = 0.2
 """Counters of real cards move in jumps; over less than this their slope says nothing."""
+JUMP_S: Final = 0.1
+"""The longest jump of an energy counter: so much more time its next value may stand for."""
+MEAN_S: Final = 1.0
+"""Power is reported as a mean over at least this long, once that much is known."""
 TOLERANCE: Final = 0.02
 TOLERANCE_W: Final = 5.0
 
@@ -26,23 +30,24 @@ class Count:
 class Meters:
     """State of the measurement.
 
-    limits_w: enforced limits of the last reading. settled_from_s: since when power has stayed
-    under limits that did not change, as far as energy.at_s.
+    energy: the cards' counters together, the latest last, over a little more than MEAN_S.
+    limits_w: enforced limits of the last reading. settled_from: where the counters stood when
+    power began to stay under limits that did not change.
     """
 
-    energy: Count | None = None
+    energy: tuple[Count, ...] = ()
     power_w: float | None = None
     limits_w: tuple[tuple[str, float], ...] = ()
-    settled_from_s: float | None = None
+    settled_from: Count | None = None
     tokens: Count | None = None
     tok_s: float | None = None
 
     @property
     def settled_s(self) -> float:
         """For how many seconds power has stayed under unchanged enforced limits."""
-        if self.energy is None or self.settled_from_s is None:
+        if not self.energy or self.settled_from is None:
             return 0.0
-        return self.energy.at_s - self.settled_from_s
+        return max(0.0, self.energy[-1].at_s - self.settled_from.at_s)
 
 
 def measure(meters: Meters, guard: Guard, reading: Reading, *, wrote: bool) -> Meters:
@@ -81,19 +86,36 @@ def telemetry(
 def _power(meters: Meters, guard: Guard, reading: Reading, *, wrote: bool) -> Meters:
     enforced_w = guard.enforced_w
     if reading.cards is None or enforced_w is None:
-        return replace(meters, energy=None, power_w=None, settled_from_s=None)
+        return replace(meters, energy=(), power_w=None, settled_from=None)
     limits_w = tuple((card.uuid, card.enforced_w) for card in reading.cards)
     now = Count(sum(card.energy_j for card in reading.cards), reading.sampled_s)
-    before = meters.energy
-    restart = wrote or limits_w != meters.limits_w
-    if before is None or now.value < before.value or restart:
-        return replace(meters, energy=now, limits_w=limits_w, settled_from_s=None)
-    if now.at_s - before.at_s < WINDOW_S:
+    last = meters.energy[-1] if meters.energy else None
+    if last is None or now.value < last.value:
+        return replace(meters, energy=(now,), limits_w=limits_w, settled_from=now)
+    if wrote or limits_w != meters.limits_w:
+        meters = replace(meters, limits_w=limits_w, settled_from=now)
+    if now.at_s - last.at_s < WINDOW_S:
         return meters
-    power_w = (now.value - before.value) / (now.at_s - before.at_s)
-    held = power_w <= enforced_w * (1.0 + TOLERANCE) + TOLERANCE_W
-    since_s = before.at_s if meters.settled_from_s is None else meters.settled_from_s
-    return replace(meters, energy=now, power_w=power_w, settled_from_s=since_s if held else None)
+    energy = (*(c for c in meters.energy[:-1] if now.at_s - c.at_s <= MEAN_S + 0.5), last, now)
+    start = meters.settled_from
+    recent = energy[0] if start is None or start.at_s < energy[0].at_s else start
+    held = start is not None and _under(recent, now, enforced_w)
+    return replace(
+        meters,
+        energy=energy,
+        power_w=_slope(energy[0], now),
+        settled_from=start if held else now,
+    )
+
+
+def _under(start: Count, now: Count, enforced_w: float) -> bool:
+    """Whether the energy since start fits under the limits, as far as the counters can tell."""
+    most_w = enforced_w * (1.0 + TOLERANCE) + TOLERANCE_W
+    return now.value - start.value <= most_w * (now.at_s - start.at_s + JUMP_S)
+
+
+def _slope(start: Count, now: Count) -> float:
+    return (now.value - start.value) / (now.at_s - start.at_s)
 
 
 def _tokens(meters: Meters, reading: Reading) -> Meters:

@@ -129,12 +129,24 @@ def test_settling_starts_anew_with_every_write_and_needs_power_under_the_caps() 
     assert report(node.step()).settled_s == 0.0
     node.wait(0.5)
     assert report(node.step()).settled_s == 0.5
-    node.load = 1.2
+    node.load = 1.5
     node.wait(0.5)
     assert report(node.step()).settled_s == 0.0
     node.load = 1.01
     node.wait(0.5)
     assert report(node.step()).settled_s == 0.5
+
+
+def test_a_counter_that_moves_in_jumps_settles_all_the_same() -> None:
+    node = Node()
+    node.step()
+    node.step(node.setpoint(800.0))
+    node.step()
+    for load in (1.1, 0.9, 1.1, 0.9):
+        node.load = load
+        node.wait(0.5)
+        heard = report(node.step())
+    assert heard.settled_s == 2.0
 
 
 def test_a_write_without_effect_on_the_limit_still_restarts_settling() -> None:
