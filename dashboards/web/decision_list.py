@@ -5,7 +5,7 @@ from typing import Any
 from dashboards.web import formats
 from dashboards.web.page import Page
 from dashboards.web.records import DecisionSummary
-from dashboards.web.tables import column, table
+from dashboards.web.tables import WORDS_CELL, column, table
 
 TIME_LINK_CELL = """
 <q-td :props="props"><a class="num" :href="'/decisions/' + encodeURIComponent(props.row.id)"
@@ -20,7 +20,6 @@ FULL = [
     column("unmet", "Unmet", sort=False),
     column("id", "Decision", sort=False),
 ]
-WORDS_CELL = '<q-td :props="props"><span class="words">{{ props.value }}</span></q-td>'
 
 
 class DecisionList:

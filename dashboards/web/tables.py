@@ -8,6 +8,10 @@ TIME_CELL = """
 <q-td :props="props"><span class="num" :title="props.row[props.col.name + '_utc']"
   >{{ props.value }}</span></q-td>
 """
+SHORT_CELL = """
+<q-td :props="props"><span class="why" :title="props.value">{{ props.value }}</span></q-td>
+"""
+WORDS_CELL = '<q-td :props="props"><span class="words">{{ props.value }}</span></q-td>'
 STATUS_CELL = """
 <q-td :props="props"><span :class="'status ' + props.value">{{ props.value }}</span></q-td>
 """

@@ -30,9 +30,9 @@ class Watched:
     hosts: set[str] = field(default_factory=set)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium_path: Path) -> Iterator[Browser]:
-    """Give one headless Chromium for the whole run."""
+    """Give a headless Chromium; while it is open, this thread counts as inside an event loop."""
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
             executable_path=chromium_path, args=list(CHROMIUM_OPTIONS)

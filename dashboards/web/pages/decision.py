@@ -8,7 +8,7 @@ from nicegui import ui
 from dashboards.web import formats
 from dashboards.web.page import Page, Site, heading, page
 from dashboards.web.records import Decision, Outcome
-from dashboards.web.tables import column, table
+from dashboards.web.tables import SHORT_CELL, WORDS_CELL, column, table
 
 
 def register(site: Site) -> None:
@@ -25,8 +25,8 @@ def register(site: Site) -> None:
             with ui.element("section").classes("panel"):
                 heading("What each node got, and why")
                 rows = table(TARGET_COLUMNS, "targets", row_key="node", sort_by="node")
-                for name in ("words", "bound"):
-                    rows.add_slot(f"body-cell-{name}", WORDS_CELL)
+                rows.add_slot("body-cell-words", WORDS_CELL)
+                rows.add_slot("body-cell-bound", SHORT_CELL)
                 rows.rows = target_rows(inputs, outcome)
             with ui.element("section").classes("panel"):
                 heading("Limits in force")
@@ -49,7 +49,6 @@ LIMIT_COLUMNS = [
     column("price", "One more watt buys", right=True, sort=False),
     column("words", "Set by", sort=False),
 ]
-WORDS_CELL = '<q-td :props="props"><span class="words">{{ props.value }}</span></q-td>'
 
 
 def _head(shown: Page, decision: Decision) -> None:

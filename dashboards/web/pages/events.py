@@ -10,7 +10,7 @@ from dashboards.web.event_form import EventForm
 from dashboards.web.figures import delivered_w
 from dashboards.web.page import Page, Site, heading, page
 from dashboards.web.records import EventView, Snapshot
-from dashboards.web.tables import action_cell, column, row_button, table
+from dashboards.web.tables import SHORT_CELL, action_cell, column, row_button, table
 
 
 def register(site: Site) -> None:
@@ -55,6 +55,7 @@ def _table(shown: Page) -> ui.table:
     ]
     shows = table(columns, "events", times=("starts", "ends"), empty="No event yet.")
     running = "props.row.may_act && ['scheduled', 'active'].includes(props.row.status)"
+    shows.add_slot("body-cell-name", SHORT_CELL)
     shows.add_slot("body-cell-actions", action_cell(row_button("cancel", "Cancel", running)))
 
     async def cancel(event: ui_events.GenericEventArguments) -> None:

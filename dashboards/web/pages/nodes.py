@@ -7,7 +7,7 @@ from nicegui import events, ui
 from dashboards.web import formats
 from dashboards.web.page import Page, Site, heading, page
 from dashboards.web.records import NodeView
-from dashboards.web.tables import action_cell, column, row_button, table
+from dashboards.web.tables import SHORT_CELL, action_cell, column, row_button, table
 
 MANY_NODES = 200
 PAGE_ROWS = 100
@@ -86,7 +86,7 @@ def _table(shown: Page) -> ui.table:
     lock = row_button("lock", "Lock out", "props.row.may_act && !props.row.locked")
     release = row_button("release", "Release", "props.row.may_act && props.row.locked")
     shows.add_slot("body-cell-actions", action_cell(lock, release))
-    shows.add_slot("body-cell-reason", WHY_CELL)
+    shows.add_slot("body-cell-reason", SHORT_CELL)
 
     async def lock_out(event: events.GenericEventArguments) -> None:
         await _ask_lock_out(shown, event.args["id"])
@@ -98,11 +98,6 @@ def _table(shown: Page) -> ui.table:
     shows.on("lock", lock_out)
     shows.on("release", release_node)
     return shows
-
-
-WHY_CELL = """
-<q-td :props="props"><span class="why" :title="props.value">{{ props.value }}</span></q-td>
-"""
 
 
 def _row(node: NodeView, *, may_act: bool) -> dict[str, Any]:
