@@ -3,6 +3,7 @@
 from collections import deque
 
 from orchestrator.control.state import State
+from orchestrator.domain.demand import follow
 from orchestrator.domain.events import EventRecord
 from orchestrator.domain.exposure import is_current, observe
 from orchestrator.domain.moment import Moment
@@ -86,6 +87,7 @@ def _telemetry(state: State, telemetry: Telemetry, now: Moment) -> list[Effect]:
         return []
     node.exposure = observe(node.exposure, telemetry, state.settings.settle_s)
     node.telemetry = telemetry
+    node.offer = follow(node.offer, telemetry, now.monotonic_s)
     node.received_s = now.monotonic_s
     node.offline = False
     return _epoch(state, telemetry.highest_epoch)

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from orchestrator.domain.budget import Budget, GridPolicy
 from orchestrator.domain.compliance import Ramps, ShortfallWatch
-from orchestrator.domain.decision import Decision
+from orchestrator.domain.decision import Decision, DecisionInputs
+from orchestrator.domain.demand import Offer
 from orchestrator.domain.eventbook import EventBook
 from orchestrator.domain.events import EventRecord
 from orchestrator.domain.exposure import NodeExposure, inherited, restored, without_hold
@@ -58,6 +59,7 @@ class NodeState:
     sent: Setpoint | None = None
     sent_s: float = float("-inf")
     pending: Grant | None = None
+    offer: Offer | None = None
 
     def withdraw(self) -> None:
         """Drop a raise that was not sent yet; one that the ledger still answers is not sent."""
@@ -70,6 +72,7 @@ class NodeState:
 class State:
     """Everything the control step remembers between two calls.
 
+    considered: the inputs last decided on, whether or not that changed anything.
     superseded: a higher epoch was seen; only decreases are sent until we lead anew.
     """
 
@@ -93,6 +96,7 @@ class State:
     bounds: dict[str, Bound] = field(default_factory=dict)
     next_change_at: datetime | None = None
     decision: Decision | None = None
+    considered: DecisionInputs | None = None
     decided_s: float = float("-inf")
     decisions: int = 0
     ramps: Ramps = field(default_factory=Ramps)
@@ -111,7 +115,7 @@ class State:
         """
         self.epoch, self.sequence = takeover.epoch, 0
         self.superseded = False
-        self.raises_from_s = now_s + self.settings.ttl_s
+        self.raises_from_s = max(self.raises_from_s, now_s + self.settings.ttl_s)
         for name, node in self.nodes.items():
             node.withdraw()
             held_w = takeover.held_w.get(name)
@@ -140,13 +144,17 @@ class State:
         return "following" if known.telemetry.lease == "held" else "fail-safe"
 
     def charged_w(self, node: Node, now_s: float) -> float:
-        """The sum of card limits the node is charged at, by promise: silence at its worst."""
+        """The sum of card limits the node is charged at, by promise: silence at its worst.
+
+        A silent node may have rebooted: its cards are at their default then, or at fail-safe
+        behind a boot gate.
+        """
         known_w = self.nodes[node.id].exposure.limit_w(node)
         status = self.status(node, now_s)
-        trusted = status in ("following", "fail-safe") or (
-            status == "silent" and self.is_armed(node) and self._boot_gated(node)
-        )
-        return known_w if trusted else max(known_w, node.nameplate_w)
+        if status in ("following", "fail-safe"):
+            return known_w
+        gated = status == "silent" and self.is_armed(node) and self._boot_gated(node)
+        return max(known_w, node.fail_safe_w if gated else node.nameplate_w)
 
     def metered_w(self, limit_id: str, now_s: float) -> float | None:
         """The last reading of a limit's meter, None when there is none or it is stale."""

@@ -47,7 +47,12 @@ def send_granted(state: State, committed: GrantCommitted, now: Moment) -> list[E
 
 
 def lower_ledger(state: State) -> list[Effect]:
-    """Tell the ledger what evidence has freed, so that a restart does not charge it again."""
+    """Tell the ledger what evidence has freed, so that a restart does not charge it again.
+
+    A superseded leader does not know what others have sent since.
+    """
+    if state.superseded:
+        return []
     held_w: dict[str, float] = {}
     for topology_node in state.topology.nodes:
         node = state.nodes[topology_node.id]
@@ -107,15 +112,16 @@ def _withdraw_overtaken(state: State, wanted_w: Mapping[str, float | None]) -> N
 def _standings(
     state: State, wanted_w: Mapping[str, float | None], now_s: float
 ) -> dict[str, Standing]:
+    """A node of which nothing is known may only be cut."""
     found = {}
     for name, target_w in wanted_w.items():
         node, topology_node = state.nodes[name], state.topology.node_by_id[name]
-        charged_w = state.charged_w(topology_node, now_s)
         present = present_w(state, node, now_s)
+        charged_w = node.exposure.limit_w(topology_node)
         if present is not None:
-            found[name] = Standing(present, charged_w, present if target_w is None else target_w)
+            found[name] = Standing(present, present if target_w is None else target_w)
         elif target_w is not None and target_w < charged_w:
-            found[name] = Standing(charged_w, charged_w, target_w)
+            found[name] = Standing(charged_w, target_w)
     return found
 
 

@@ -21,12 +21,10 @@ EPSILON_W = 0.01
 class Standing:
     """Where one node stands, sums of card limits in watts.
 
-    present_w: what it holds now as far as it follows us; charged_w: the most it may hold;
-    wanted_w: the decision's target.
+    present_w: what it holds now as far as it follows us; wanted_w: the decision's target.
     """
 
     present_w: float
-    charged_w: float
     wanted_w: float
 
 
@@ -69,22 +67,22 @@ def raises(
     ):
         node, standing = topology.node_by_id[name], standings[name]
         path = topology.path_of[name]
-        limit_w = _reachable_w(node, standing, min(free_w[limit_id] for limit_id in path))
+        least_free_w = min(free_w[limit_id] for limit_id in path)
+        limit_w = _reachable_w(node, standing, charged_w[name], least_free_w)
         if not _worth_sending(node, standing, limit_w, smallest_step):
             continue
-        extra_w = node.draw_w(max(limit_w, standing.charged_w)) - node.draw_w(standing.charged_w)
+        extra_w = node.draw_w(max(limit_w, charged_w[name])) - node.draw_w(charged_w[name])
         for limit_id in path:
             free_w[limit_id] -= extra_w
         found.append(Move(name, limit_w, "raise"))
     return found
 
 
-def _reachable_w(node: Node, standing: Standing, free_w: float) -> float:
-    """Up to the target; what is charged already costs no room."""
-    affordable_w = node.limit_for(node.draw_w(standing.charged_w) + max(free_w, 0.0))
+def _reachable_w(node: Node, standing: Standing, charged_w: float, free_w: float) -> float:
+    """Up to the target; what is charged already costs no room, but a full limit raises nobody."""
     if free_w < 0:
-        affordable_w = standing.present_w
-    return min(standing.wanted_w, affordable_w)
+        return standing.present_w
+    return min(standing.wanted_w, node.limit_for(node.draw_w(charged_w) + free_w))
 
 
 def _worth_sending(node: Node, standing: Standing, limit_w: float, smallest_step: float) -> bool:
