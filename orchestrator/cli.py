@@ -50,12 +50,17 @@ def serve(config: Config = DEFAULT_CONFIG) -> None:
 
     The database is brought up to date first. SIGTERM ends it; no cap rises by that.
     """
-    from orchestrator.app.service import serve as run
     from orchestrator.runtime.logs import configure_logs
     from orchestrator.settings import load_settings
 
+    def run() -> None:
+        settings = load_settings(config)
+        from orchestrator.app.service import serve as serve_until_stopped
+
+        serve_until_stopped(settings)
+
     configure_logs()
-    _guarded(lambda: run(load_settings(config)))
+    _guarded(run)
 
 
 @app.command()
@@ -66,13 +71,14 @@ def migrate(
     ] = None,
 ) -> None:
     """Bring the database to this version's schema, or back to an older one."""
+    from orchestrator.runtime.folders import make_folder
     from orchestrator.settings import load_settings
     from orchestrator.store.engine import open_engine
     from orchestrator.store.migrate import current, downgrade, upgrade
 
     def run() -> None:
         settings = load_settings(config)
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(settings.data_dir)
         engine = open_engine(settings.database)
         if down_to is None:
             upgrade(engine)
@@ -124,7 +130,7 @@ def demo(
     browser: Annotated[bool, typer.Option(help="Open the dashboard in a browser.")] = True,
 ) -> None:
     """Run a simulated site of 12 nodes and 96 GPUs, and curtail it by 30 % after half a minute."""
-    from orchestrator.demo.run import Demo, run_demo
+    from orchestrator.demo.run import Demo
     from orchestrator.demo.site_processes import Options
 
     def run() -> None:
@@ -138,7 +144,7 @@ def demo(
             open_browser=browser and not quiet,
             say=lambda line: typer.echo(line, err=as_json),
         )
-        raise typer.Exit(run_demo(story))
+        raise typer.Exit(story.run())
 
     _guarded(run)
 

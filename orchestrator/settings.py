@@ -172,13 +172,25 @@ class Settings(BaseSettings):
         return ControlSettings(site=self.site, simulated=self.simulated, **loop)
 
     def build_topology(self) -> Topology:
-        """The checked tree. Raises InvalidTopology."""
+        """The checked tree. Raises InvalidTopology.
+
+        Raises ConfigurationError when a meter or a feed stands at a limit that is not in it.
+        """
         tree = self.topology
-        return Topology(
+        topology = Topology(
             limits=tuple(Limit(**limit.model_dump()) for limit in tree.limits),
             nodes=tuple(Node(**node.model_dump()) for node in tree.nodes),
             firm_limit_w=tree.firm_limit_w,
         )
+        self._check_names(topology)
+        return topology
+
+    def _check_names(self, topology: Topology) -> None:
+        named = {f"dsx.feeds.{tag}": limit_id for tag, limit_id in self.dsx.feeds.items()}
+        named |= {f"meters.{i}.limit_id": meter.limit_id for i, meter in enumerate(self.meters)}
+        for where, limit_id in named.items():
+            if limit_id not in topology.limit_by_id:
+                raise ConfigurationError(f"{where}: the topology has no limit {limit_id!r}")
 
 
 def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:

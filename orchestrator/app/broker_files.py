@@ -10,13 +10,14 @@ from integrations.messaging.mosquitto import (
 )
 from orchestrator.app.principals import credentials
 from orchestrator.domain.errors import ConfigurationError
+from orchestrator.runtime.folders import make_folder
 from orchestrator.settings import Settings
 
 
 def write_mosquitto_files(settings: Settings, out: Path, port: int) -> None:
     """Write mosquitto.conf, acl and passwords, private to this user, into a folder."""
     known = credentials(settings)
-    out.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(out, 0o700)
     user = "root" if os.geteuid() == 0 else None
     config = mosquitto_config(
         host="127.0.0.1",

@@ -9,6 +9,7 @@ from orchestrator.domain.errors import UnsafeChange
 from orchestrator.domain.failsafe import unaffordable
 from orchestrator.domain.topology import Topology
 from orchestrator.runtime.credentials import ensure_secret
+from orchestrator.runtime.folders import make_folder
 from orchestrator.settings import Settings
 from orchestrator.store.accounts import Accounts, Audit
 from orchestrator.store.decisions import Decisions
@@ -48,7 +49,7 @@ def open_repositories(settings: Settings, clock: Clock) -> Repositories:
 
     Raises DatabaseUnavailable, NewerDatabase, or ConfigurationError when it is another facility's.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.data_dir)
     engine = open_engine(settings.database)
     upgrade(engine)
     Facilities(engine).claim(settings.site, settings.simulated, clock())

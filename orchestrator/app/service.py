@@ -1,6 +1,7 @@
 """The composition root of `ballast serve`: the one place that knows every concrete part."""
 
 import os
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -12,7 +13,6 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from dashboards.web.app import mount_dashboard
 from integrations.grid.dsx_flex import TOPIC_PATTERN, DsxFlexConfig, decode_load_targets
-from integrations.grid.dsx_jws import SigningKey, load_signing_key, load_trusted_key
 from integrations.messaging.access import orchestrator_principal
 from integrations.messaging.embedded import EmbeddedBroker
 from integrations.messaging.mqtt import MqttTransport
@@ -22,6 +22,7 @@ from integrations.wire import codec, topics
 from orchestrator.api.app import create_api
 from orchestrator.api.auth import Doorman
 from orchestrator.api.context import ApiContext
+from orchestrator.app.dsx_keys import flex_config, own_key
 from orchestrator.app.flex import FlexStatus
 from orchestrator.app.principals import credentials
 from orchestrator.app.repositories import accept_topology, ensure_admin, open_repositories
@@ -127,18 +128,16 @@ class Service:
         if self._broker is not None:
             self._broker.stop()
 
-    def serve_http(self) -> None:
-        """Serve API and dashboard until SIGTERM or SIGINT. Raises PortInUse."""
-        http = self._settings.http
-        listener = claim(http.host, http.port)
-        port = listener.getsockname()[1]
+    def serve_http(self, listener: socket.socket) -> None:
+        """Serve API and dashboard on a socket that listens, until SIGTERM or SIGINT."""
+        url = f"http://{self._settings.http.host}:{listener.getsockname()[1]}"
         app = create_api(self._context())
         mount_dashboard(
             app,
-            api_url=f"http://{http.host}:{port}",
+            api_url=url,
             storage_secret=ensure_secret(self._settings.secrets_dir, "dashboard"),
         )
-        log.info("serving", url=f"http://{http.host}:{port}", site=self._settings.site)
+        log.info("serving", url=url, site=self._settings.site)
         Server(app, self._stopping.set).run(sockets=[listener])
 
     def control_age_s(self) -> float:
@@ -221,6 +220,10 @@ class Service:
         )
         return MqttTransport(address, client_id=f"{name}_{uuid4().hex[:8]}")
 
+    def _event_id(self) -> str:
+        """Short enough for people: day, time and four random digits."""
+        return f"{self._utc():%m%d-%H%M%S}-{uuid4().hex[:4]}"
+
     def _build_ingest(self) -> Ingest:
         return Ingest(
             topology=self._topology,
@@ -229,18 +232,7 @@ class Service:
             control=self._control,
             clock=self._utc,
             known=[kept.signal for kept in reversed(self._repositories.signals.list(KNOWN))],
-            decode_targets=partial(_decode_targets, self._flex_config()),
-        )
-
-    def _flex_config(self) -> DsxFlexConfig:
-        dsx = self._settings.dsx
-        return DsxFlexConfig(
-            feeds=dsx.feeds,
-            trusted={
-                key.kid: load_trusted_key(key.kid, key.public_key.read_bytes(), key.isv)
-                for key in dsx.trusted
-            },
-            allow_unsigned=dsx.allow_unsigned,
+            decode_targets=partial(_decode_targets, flex_config(self._settings.dsx)),
         )
 
     def _build_flex(self) -> FlexStatus:
@@ -251,12 +243,8 @@ class Service:
             control=self._control,
             transport=self._transport,
             signal_of=self._state.signals.get,
-            key=self._signing_key(),
+            key=own_key(self._settings.dsx),
         )
-
-    def _signing_key(self) -> SigningKey | None:
-        path = self._settings.dsx.signing_key
-        return load_signing_key(self._settings.dsx.agent_id, path.read_bytes()) if path else None
 
     def _build_meters(self) -> Mapping[str, Meter]:
         found: dict[str, Meter] = {}
@@ -316,7 +304,7 @@ class Service:
                 control=self._control,
                 clock=self._utc,
             ),
-            operator_events=OperatorEvents(self._topology, self._ingest, lambda: uuid4().hex),
+            operator_events=OperatorEvents(self._topology, self._ingest, self._event_id),
             replay=Replay(store.decisions, encode),
             calibration=self._calibration,
             history=History(self._ring, store.reports),
@@ -340,10 +328,18 @@ def _decode_targets(
 
 
 def serve(settings: Settings) -> None:
-    """Run the service until SIGTERM or SIGINT."""
+    """Run the service until SIGTERM or SIGINT.
+
+    Its port is claimed before anything else, so that a second start by mistake changes nothing.
+    """
+    with claim(settings.http.host, settings.http.port) as listener:
+        _run(settings, listener)
+
+
+def _run(settings: Settings, listener: socket.socket) -> None:
     service = Service(settings)
     try:
         service.start()
-        service.serve_http()
+        service.serve_http(listener)
     finally:
         service.stop()

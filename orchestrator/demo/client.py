@@ -1,6 +1,7 @@
 """The demo's view of the service: the HTTP API, as any operator's program would use it."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -8,6 +9,11 @@ import httpx
 from orchestrator.domain.errors import Unavailable
 
 CALL_S = 5.0
+PROBE_S = 1.0
+
+
+def nothing() -> None:
+    """Check nothing while something is waited for."""
 
 
 class ServiceClient:
@@ -21,12 +27,13 @@ class ServiceClient:
         """Close the connections."""
         self._http.close()
 
-    def wait_ready(self, timeout_s: float) -> None:
-        """Return when the service answers."""
+    def wait_ready(self, timeout_s: float, check: Callable[[], None] = nothing) -> None:
+        """Return when the service answers. Raises Unavailable, and what check raises."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
+            check()
             try:
-                if self._http.get("/health/live").is_success:
+                if self._http.get("/health/live", timeout=PROBE_S).is_success:
                     return
             except httpx.HTTPError:
                 pass

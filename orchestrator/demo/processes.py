@@ -56,6 +56,11 @@ class Child:
             raise Unavailable(f"{self.name} did not start; see {self.log}")
         return found[0].decode().strip()
 
+    def last_words(self) -> str:
+        """The last line of its log, and where the log is."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return f"{lines[-1] if lines else 'it said nothing'} (see {self.log})"
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal if it still runs."""
         if self.running():

@@ -8,6 +8,7 @@ import time
 import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -17,15 +18,18 @@ from orchestrator.demo.report import Event, baseline_w, report
 from orchestrator.demo.site_processes import (
     Options,
     SiteProcesses,
-    check_writable,
     claim_http_port,
 )
-from orchestrator.domain.errors import BallastError, Unavailable
+from orchestrator.domain.errors import Unavailable
 
 EVENT_AFTER_S = 30.0
 EVENT_S = 60.0
 REDUCTION = 0.30
 STEADY_WITHIN_S = 60.0
+
+
+class Interrupted(Exception):
+    """Somebody asked for the end before the start was over."""
 
 
 @dataclass(slots=True)
@@ -44,12 +48,14 @@ class Demo:
         """Run to the end; 0 when everything went well, and no process is left in any case."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._interrupt)
-        check_writable(self.options.data_dir)
         claim_http_port(self.options.http_port)
         processes = SiteProcesses(self.options)
         try:
             return self._run(processes)
+        except Interrupted:
+            return 0
         finally:
+            self._show_end()
             self.say("Stopping: agents first, then the service, the plant last.")
             processes.stop()
 
@@ -68,13 +74,15 @@ class Demo:
         self.say("Starting the simulated plant, the service with its broker, and 12 agents.")
         processes.start_plant()
         processes.start_service()
-        processes.wait_broker()
+        check = partial(self._check_start, processes)
+        processes.wait_broker(check)
         for node in processes.site.nodes:
             processes.start_agent(node.id)
         client = ServiceClient(f"http://127.0.0.1:{self.options.http_port}")
-        client.wait_ready(STEADY_WITHIN_S)
+        client.wait_ready(STEADY_WITHIN_S, check)
         client.sign_in("admin", processes.admin_password())
-        client.arm(processes.site.root)
+        for rack in sorted({node.limits[-1] for node in processes.site.nodes}):
+            client.arm(rack)
         self.say(
             f"Dashboard: {client.url}   sign in as admin, password {processes.admin_password()}"
         )
@@ -87,7 +95,7 @@ class Demo:
         """Until every node follows its target: a new leader raises nothing for one lease."""
         deadline = time.monotonic() + STEADY_WITHIN_S
         while not self._stopping.is_set() and time.monotonic() < deadline:
-            self._check(processes)
+            processes.check()
             snapshot = client.facility()
             self._show(snapshot, None)
             if steady(snapshot):
@@ -98,7 +106,7 @@ class Demo:
         start_s = time.monotonic()
         snapshot = client.facility()
         while not self._stopping.is_set() and not self._over(start_s):
-            self._check(processes)
+            processes.check()
             now_s = time.monotonic()
             if self._event is None and now_s >= start_s + EVENT_AFTER_S:
                 self._event = self._publish(processes, observer)
@@ -142,13 +150,18 @@ class Demo:
             sys.stdout.write("\r" + live_line(snapshot, event, time.monotonic()) + "\x1b[K")
             sys.stdout.flush()
 
+    def _show_end(self) -> None:
+        if not self.as_json:
+            sys.stdout.write("\n")
+
     def _over(self, start_s: float) -> bool:
         return self.seconds is not None and time.monotonic() >= start_s + self.seconds
 
-    def _check(self, processes: SiteProcesses) -> None:
-        ended = processes.ended()
-        if ended is not None:
-            raise Unavailable(ended)
+    def _check_start(self, processes: SiteProcesses) -> None:
+        """Raise Interrupted when nobody waits for the start any more, or why it will not come."""
+        if self._stopping.is_set():
+            raise Interrupted
+        processes.check()
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping.set()
@@ -178,12 +191,3 @@ def live_line(snapshot: dict[str, Any], event: Event | None, now_s: float) -> st
     elif snapshot["raises_held_s"] > 0:
         parts.append(f"new leader, raises nothing for {snapshot['raises_held_s']:.0f} s")
     return "  |  ".join(["SIMULATED", *parts])
-
-
-def run_demo(demo: Demo) -> int:
-    """Run; one line on standard error and 1 when something outside fails."""
-    try:
-        return demo.run()
-    except BallastError as error:
-        sys.stderr.write(f"\nballast demo: {error}\n")
-        return 1

@@ -4,7 +4,7 @@ import contextlib
 import json
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ from integrations.twin.sweep import (
     profile_samples,
     write_profile_csv,
 )
+from orchestrator.demo.client import nothing
 from orchestrator.demo.facility import SITE, UTILITY, agent, facility
 from orchestrator.demo.processes import Child, stop_all
-from orchestrator.domain.errors import ConfigurationError, PortInUse, Unavailable
+from orchestrator.domain.errors import PortInUse, Unavailable
 from orchestrator.runtime.credentials import ensure_secret
+from orchestrator.runtime.folders import make_folder
 
 START_S = 30.0
 HOST = "127.0.0.1"
@@ -47,6 +49,7 @@ class SiteProcesses:
     site: TwinSite = field(init=False)
     broker: tuple[str, int] = field(init=False)
     twin: tuple[str, int] = field(init=False)
+    plant: Child = field(init=False)
     service: Child = field(init=False)
     agents: dict[str, Child] = field(default_factory=dict)
     _children: list[Child] = field(default_factory=list)
@@ -55,14 +58,14 @@ class SiteProcesses:
         self.site = demo_site(self.options.seed)
         self.broker = self.options.broker or (HOST, free_port())
         for name in ("logs", "config", "journals", "profiles"):
-            (self.options.data_dir / name).mkdir(parents=True, exist_ok=True)
+            make_folder(self.options.data_dir / name)
 
     def start_plant(self) -> None:
         """The simulated site, in its own process."""
         path = self._write("site.json", json.loads(dump_site(self.site)))
         arguments = ["orchestrator.cli", "twin", "serve", "--site", str(path)]
-        child = self._child("twin", arguments, speaks=True)
-        self.twin = (HOST, int(json.loads(child.first_line(START_S))["port"]))
+        self.plant = self._child("twin", arguments, speaks=True)
+        self.twin = (HOST, int(json.loads(self.plant.first_line(START_S))["port"]))
 
     def start_service(self) -> None:
         """`ballast serve` on the demo's configuration; started anew after it was killed."""
@@ -70,10 +73,11 @@ class SiteProcesses:
             "service", ["orchestrator.cli", "serve", "--config", self._config()]
         )
 
-    def wait_broker(self, timeout_s: float = START_S) -> None:
-        """Return when the broker accepts connections. Raises Unavailable."""
-        deadline = time.monotonic() + timeout_s
+    def wait_broker(self, check: Callable[[], None] = nothing) -> None:
+        """Return when the broker accepts connections. Raises Unavailable, and what check raises."""
+        deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
+            check()
             with contextlib.suppress(OSError), socket.create_connection(self.broker, 0.5):
                 return
             time.sleep(0.05)
@@ -121,12 +125,11 @@ class SiteProcesses:
         stop_all([c for c in self._children if c.name == "service"])
         stop_all(self._children)
 
-    def ended(self) -> str | None:
-        """The name of the plant or the service when it ended by itself."""
-        for child in self._children:
-            if child.name in ("twin", "service") and not child.running():
-                return f"{child.name} ended; see {child.log}"
-        return None
+    def check(self) -> None:
+        """Raise Unavailable when the plant or the service has ended by itself."""
+        for child in (self.plant, self.service):
+            if not child.running():
+                raise Unavailable(f"{child.name} ended: {child.last_words()}")
 
     @property
     def _secrets(self) -> Path:
@@ -209,11 +212,3 @@ def claim_http_port(port: int) -> None:
             probe.bind((HOST, port))
         except OSError as error:
             raise PortInUse(f"port {port} is in use; choose another with --port") from error
-
-
-def check_writable(folder: Path) -> None:
-    """Raise ConfigurationError when the demo cannot keep its files there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"cannot write to {folder}: {error.strerror}") from error

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from orchestrator.domain.errors import ConfigurationError
+from orchestrator.runtime.folders import make_folder
 
 
 def ensure_secret(folder: Path, name: str) -> str:
     """The secret of a name; made on first use with mode 0600 in a folder of mode 0700."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(folder, 0o700)
     path = folder / name
     try:
         with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
