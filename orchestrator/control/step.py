@@ -11,11 +11,18 @@ from orchestrator.control.ceilings import advance, judge
 from orchestrator.control.intake import absorb
 from orchestrator.control.state import State
 from orchestrator.control.steering import lower_ledger, send_granted, steer
-from orchestrator.domain.decision import Decision, DecisionInputs, FixedNode, decide
+from orchestrator.domain.decision import (
+    Decision,
+    DecisionInputs,
+    FixedNode,
+    Outcome,
+    decide,
+)
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.topology import Node
 from orchestrator.messages import Effect, GrantCommitted, Input, StoreDecision
 
+OFFERS_MOVED = "the load that nodes are offered has moved"
 FIXED_REASONS = {
     "locked": "locked out: charged at nameplate",
     "unknown": "never heard of: charged at nameplate",
@@ -49,7 +56,16 @@ def decision_inputs(state: State, now: Moment) -> DecisionInputs:
         reason = _fixed_reason(state, node, now.monotonic_s, shadow)
         if reason is not None:
             fixed[node.id] = FixedNode(state.charged_w(node, now.monotonic_s), reason)
-    return DecisionInputs(state.topology, state.bounds, fixed, state.frontiers, shadow)
+    offered_tok_s = {
+        node.id: offer.quoted_tok_s
+        for node in state.topology.nodes
+        if node.id not in fixed
+        and (offer := state.nodes[node.id].offer) is not None
+        and offer.quoted_tok_s is not None
+    }
+    return DecisionInputs(
+        state.topology, state.bounds, fixed, state.frontiers, shadow, offered_tok_s
+    )
 
 
 def _fixed_reason(state: State, node: Node, now_s: float, shadow: bool) -> str | None:
@@ -64,23 +80,34 @@ def _decide_if_due(state: State, now: Moment) -> Decision | None:
     cause = _cause(state, inputs)
     if cause is None or not _due(state, inputs, now):
         return None
+    state.considered, state.decided_s = inputs, now.monotonic_s
+    outcome = decide(inputs)
+    if cause == OFFERS_MOVED and state.decision and _alike(state, state.decision.outcome, outcome):
+        return None
     state.decisions += 1
-    decision = Decision(
+    state.decision = Decision(
         id=f"{state.epoch}-{state.decisions:06d}",
         decided_at=now.utc,
         cause=cause,
         inputs=inputs,
-        outcome=decide(inputs),
+        outcome=outcome,
     )
-    state.decision, state.decided_s = decision, now.monotonic_s
-    return decision
+    return state.decision
+
+
+def _alike(state: State, before: Outcome, after: Outcome) -> bool:
+    """Whether no node's target moves by more than a fiftieth of its nameplate."""
+    return all(
+        abs(new.limit_w - old.limit_w) <= 0.02 * state.topology.node_by_id[new.node].nameplate_w
+        for old, new in zip(before.targets, after.targets, strict=True)
+    )
 
 
 def _cause(state: State, inputs: DecisionInputs) -> str | None:
     """What made a new decision necessary, in words; None when nothing changed."""
-    if state.decision is None:
+    before = state.considered
+    if before is None:
         return "first decision"
-    before = state.decision.inputs
     for limit_id, bound in inputs.bounds.items():
         if bound != before.bounds[limit_id]:
             return f"{limit_id}: {bound.limit_w / 1e3:.1f} kW, {bound.reason}"
@@ -92,15 +119,15 @@ def _cause(state: State, inputs: DecisionInputs) -> str | None:
         return "new power-performance models"
     if inputs.shadow != before.shadow:
         return "disarmed" if inputs.shadow else "armed"
-    return None
+    return OFFERS_MOVED if inputs.offered_tok_s != before.offered_tok_s else None
 
 
 def _due(state: State, inputs: DecisionInputs, now: Moment) -> bool:
     """Cuts are due at once; the first decision waits for the fleet to report, the rest for pace."""
-    if state.decision is None:
+    if state.considered is None:
         heard = all(node.telemetry is not None for node in state.nodes.values())
         return heard or now.monotonic_s >= state.started_s + 2 * state.settings.stale_s
-    if _is_cut(state.decision.inputs, inputs):
+    if _is_cut(state.considered, inputs):
         return True
     return now.monotonic_s - state.decided_s >= state.settings.decide_every_s
 

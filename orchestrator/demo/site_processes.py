@@ -69,8 +69,9 @@ class SiteProcesses:
 
     def start_service(self) -> None:
         """`ballast serve` on the demo's configuration; started anew after it was killed."""
+        config = self.write_config(self.twin)
         self.service = self._child(
-            "service", ["orchestrator.cli", "serve", "--config", self._config()]
+            "service", ["orchestrator.cli", "serve", "--config", str(config)]
         )
 
     def wait_broker(self, check: Callable[[], None] = nothing) -> None:
@@ -81,7 +82,7 @@ class SiteProcesses:
             with contextlib.suppress(OSError), socket.create_connection(self.broker, 0.5):
                 return
             time.sleep(0.05)
-        raise Unavailable(f"no broker answers at {self.broker[0]}:{self.broker[1]}")
+        raise Unavailable(f"no broker answers at {self.broker[0]}:{self.broker[1]}{self._advice()}")
 
     def start_agent(self, node: str) -> None:
         """The real agent for one node."""
@@ -135,9 +136,10 @@ class SiteProcesses:
     def _secrets(self) -> Path:
         return self.options.data_dir / "secrets"
 
-    def _config(self) -> str:
+    def write_config(self, twin: tuple[str, int]) -> Path:
+        """Write the service's configuration; twin is where the plant listens."""
         config = facility(
-            self.site, self.options.data_dir, self.twin, self._profiles(), self._public_key()
+            self.site, self.options.data_dir, twin, self._profiles(), self._public_key()
         )
         config["http"] = {"host": HOST, "port": self.options.http_port}
         config["broker"] = {"mode": "embedded", "host": HOST, "port": self.broker[1]}
@@ -145,7 +147,16 @@ class SiteProcesses:
             config["broker"] |= {"mode": "external", "host": self.broker[0]}
         if self.options.database_url:
             config["database_url"] = self.options.database_url
-        return str(self._write("service.json", config))
+        return self._write("service.json", config)
+
+    def _advice(self) -> str:
+        if self.options.broker is None:
+            return ""
+        config = self.options.data_dir / "config" / "service.json"
+        return (
+            f"; for a Mosquitto: ballast broker-files FOLDER --config {config} "
+            f"--port {self.broker[1]}"
+        )
 
     def _profiles(self) -> list[Path]:
         found = []

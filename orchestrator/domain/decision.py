@@ -5,7 +5,7 @@ replayed byte for byte.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from orchestrator.domain.allocation.problem import Device, LimitRow, Problem, Result
@@ -14,6 +14,9 @@ from orchestrator.domain.budget import available_w
 from orchestrator.domain.frontier import Frontier
 from orchestrator.domain.timeline import Bound
 from orchestrator.domain.topology import Node, Topology
+
+BEYOND_WORTH = 0.02
+"""What a token per second beyond the offered load is worth: enough to use watts left over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class DecisionInputs:
 
     bounds: the ceiling in force at every limit. fixed: nodes that are not free to move.
     frontiers: by deployment. shadow: the facility is not armed, nothing will be sent.
+    offered_tok_s: what nodes without a queue are offered, with headroom; see domain.demand.
     """
 
     topology: Topology
@@ -37,6 +41,7 @@ class DecisionInputs:
     fixed: Mapping[str, FixedNode]
     frontiers: Mapping[str, Frontier]
     shadow: bool
+    offered_tok_s: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,9 @@ def _device(inputs: DecisionInputs, node: Node) -> Device:
         return Device(node.id, (node.limit,), draw_w, draw_w, tier=node.tier, weight=node.weight)
     frontier = inputs.frontiers.get(node.deployment)
     points = _points(node, frontier) if frontier else ()
+    offered_tok_s = inputs.offered_tok_s.get(node.id)
+    if offered_tok_s is not None:
+        points = _worth(points, offered_tok_s)
     return Device(
         id=node.id,
         limits=(node.limit,),
@@ -127,6 +135,21 @@ def _points(node: Node, frontier: Frontier) -> tuple[tuple[float, float], ...]:
     )
 
 
+def _worth(
+    points: tuple[tuple[float, float], ...], offered_tok_s: float
+) -> tuple[tuple[float, float], ...]:
+    """Discount tokens beyond the offered load: watts go there only when nobody else needs them."""
+    found: list[tuple[float, float]] = []
+    for index, (draw_w, tok_s) in enumerate(points):
+        if index and points[index - 1][1] < offered_tok_s < tok_s:
+            below_w, below_tok_s = points[index - 1]
+            share = (offered_tok_s - below_tok_s) / (tok_s - below_tok_s)
+            found.append((below_w + share * (draw_w - below_w), offered_tok_s))
+        beyond_tok_s = max(0.0, tok_s - offered_tok_s)
+        found.append((draw_w, min(tok_s, offered_tok_s) + BEYOND_WORTH * beyond_tok_s))
+    return tuple(found)
+
+
 def _target(inputs: DecisionInputs, node: Node, result: Result) -> Target:
     fixed = inputs.fixed.get(node.id)
     if fixed is not None:
@@ -140,8 +163,14 @@ def _target(inputs: DecisionInputs, node: Node, result: Result) -> Target:
         limit_w=limit_w,
         draw_w=node.draw_w(limit_w),
         tok_s=_expected_tok_s(inputs, node, limit_w),
-        reason=result.binding.get(node.id, "not bound"),
+        reason=_reason(inputs, node, result),
     )
+
+
+def _reason(inputs: DecisionInputs, node: Node, result: Result) -> str:
+    words = result.binding.get(node.id, "not bound")
+    offered_tok_s = inputs.offered_tok_s.get(node.id)
+    return words if offered_tok_s is None else f"{words}; offered {offered_tok_s:,.0f} tok/s"
 
 
 def _expected_tok_s(inputs: DecisionInputs, node: Node, limit_w: float) -> float | None:

@@ -194,7 +194,8 @@ def _asked_w(
         baseline_w = baselines_w.get(signal.key)
         if baseline_w is None:
             return None
-        return (1 - value) * baseline_w, f"reduction {name}: {value:.0%} of {baseline_w:.0f} W"
+        words = f"reduction {name}: {value:.0%} of {baseline_w / 1e3:.1f} kW"
+        return (1 - value) * baseline_w, words
     return _by_threshold(signal, f"{signal.kind} {name}", policy)
 
 
