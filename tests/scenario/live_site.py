@@ -1,0 +1,217 @@
+"""The demo's site with everything real in it, an operator's hands on it, and the plant's truth."""
+
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from integrations.twin.client import TwinConnection
+from orchestrator.demo.client import ServiceClient
+from orchestrator.demo.measure import Sample, highest_mean_w, mean_w
+from orchestrator.demo.run import steady
+from orchestrator.demo.site_processes import Options, SiteProcesses
+from orchestrator.domain.errors import Unavailable
+from tests.programs import free_port
+from tests.scenario.commands import until
+
+START_S = 60.0
+STEADY_S = 40.0
+TTL_S = 8.0
+RACKS = ("rack-1", "rack-2", "rack-3")
+NOISE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The plant at a monotonic second: true watts of the site, enforced sums of its nodes."""
+
+    at_s: float
+    power_w: float
+    enforced_w: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Rise:
+    """A node whose enforced sum went up."""
+
+    node: str
+    at_s: float
+    from_w: float
+    to_w: float
+
+
+class PlantLog:
+    """Writes the plant's truth down ten times a second while it is open."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self._connection = TwinConnection(*address)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.moments: list[Moment] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        until(lambda: bool(self.moments), 5.0, "the plant answers")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stopping.set()
+        self._thread.join(3.0)
+        self._connection.close()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.moments.append(read_plant(self._connection))
+            except Unavailable:
+                continue
+            self._stopping.wait(0.1)
+
+    def rises(
+        self, nodes: Iterable[str] | None = None, before_s: float = float("inf")
+    ) -> list[Rise]:
+        """Every step upwards of the nodes' enforced sums, all nodes' by default."""
+        moments = [moment for moment in list(self.moments) if moment.at_s < before_s]
+        names = list(nodes or moments[0].enforced_w)
+        return [
+            Rise(name, after.at_s, before.enforced_w[name], after.enforced_w[name])
+            for before, after in pairwise(moments)
+            for name in names
+            if after.enforced_w[name] > before.enforced_w[name] + 0.01
+        ]
+
+    def between(self, since_s: float, until_s: float) -> list[Sample]:
+        """True power in [since_s, until_s)."""
+        found = [m for m in list(self.moments) if since_s <= m.at_s < until_s]
+        return [Sample(moment.at_s, moment.power_w) for moment in found]
+
+    def highest_w(self, since_s: float, until_s: float) -> float:
+        """The highest true power in [since_s, until_s)."""
+        return max(sample.power_w for sample in self.between(since_s, until_s))
+
+    def highest_mean_w(self, since_s: float, until_s: float) -> float:
+        """The highest mean of true power over five seconds."""
+        return highest_mean_w(self.between(since_s, until_s), 5.0)
+
+
+def read_plant(connection: TwinConnection) -> Moment:
+    """The truth of now."""
+    answer = connection.call("truth")
+    enforced_w = {name: node["enforced_w"] for name, node in answer["nodes"].items()}
+    return Moment(time.monotonic(), answer["site_power_w"], enforced_w)
+
+
+class LiveSite:
+    """Plant, service and twelve agents, each a process; the facility starts in shadow."""
+
+    def __init__(self, folder: Path) -> None:
+        self.processes = SiteProcesses(Options(folder, free_port(), 1, None, None))
+        self.database = f"sqlite:///{folder / 'ballast.db'}"
+        url = f"http://127.0.0.1:{self.processes.options.http_port}"
+        self._client = ServiceClient(url)
+        self.http = httpx.Client(base_url=f"{url}/api/v1", timeout=10.0)
+
+    def start(self) -> None:
+        self.processes.start_plant()
+        self.processes.start_service()
+        self.processes.wait_broker()
+        for node in self.processes.site.nodes:
+            self.processes.start_agent(node.id)
+        self.sign_in()
+
+    def sign_in(self) -> None:
+        """Wait for the service and open a session, as after every start of it."""
+        self._client.wait_ready(START_S, self.processes.check)
+        body = {"user": "admin", "password": self.processes.admin_password()}
+        answer = self.http.post("/session", json=body)
+        self.http.headers["Authorization"] = f"Bearer {answer.json()['token']}"
+
+    def stop(self) -> None:
+        self._client.close()
+        self.http.close()
+        self.processes.stop()
+
+    def watch(self) -> PlantLog:
+        return PlantLog(self.processes.twin)
+
+    def plant(self, op: str, **fields: Any) -> dict[str, Any]:
+        """Ask the plant something once."""
+        connection = TwinConnection(*self.processes.twin)
+        try:
+            return connection.call(op, **fields)
+        finally:
+            connection.close()
+
+    def enforced_w(self) -> dict[str, float]:
+        """The sums of limits that the cards enforce, by node."""
+        nodes: dict[str, Any] = self.plant("truth")["nodes"]
+        return {name: node["enforced_w"] for name, node in nodes.items()}
+
+    def metered_w(self) -> float:
+        return float(self.plant("meter", limit_id=None)["power_w"])
+
+    def get(self, path: str) -> Any:
+        answer = self.http.get(path)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def put(self, path: str, body: dict[str, Any]) -> Any:
+        answer = self.http.put(path, json=body)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        answer = self.http.post(path, json=body)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def delete(self, path: str) -> None:
+        answer = self.http.delete(path)
+        assert answer.is_success, answer.text
+
+    def facility(self) -> dict[str, Any]:
+        return dict(self.get("/facility"))
+
+    def node(self, name: str) -> dict[str, Any]:
+        """A node in the snapshot of now."""
+        return next(node for node in self.facility()["nodes"] if node["id"] == name)
+
+    def arm(self, limit_id: str) -> None:
+        self.put(f"/limits/{limit_id}/arming", {"armed": True})
+
+    def wait_steady(self) -> None:
+        """Until every node follows and holds what it should."""
+        until(lambda: steady(self.facility()), STEADY_S, "every node follows its target")
+
+    def wait_ceiling(self, limit_w: float, within_s: float = 10.0) -> None:
+        """Until this is what the facility may draw."""
+        until(
+            lambda: abs(self.facility()["ceiling_w"] - limit_w) < 1.0,
+            within_s,
+            f"a ceiling of {limit_w:.0f} W, not {self.facility()['ceiling_w']:.0f} W",
+        )
+
+    def wait_power_under(self, limit_w: float, within_s: float = 10.0) -> None:
+        until(lambda: self.metered_w() <= limit_w, within_s, f"power under {limit_w:.0f} W")
+
+    def curtail(
+        self, log: PlantLog, duration_s: float, fraction: float = 0.7
+    ) -> tuple[float, float]:
+        """Let the utility ask for less; returns the limit in watts and the second it ends."""
+        now_s = time.monotonic()
+        limit_w = fraction * mean_w(log.between(now_s - 5.0, now_s))
+        published = self.processes.publish_event(limit_w, duration_s)
+        self.wait_ceiling(round(limit_w, 1))
+        self.wait_power_under(limit_w)
+        return limit_w, float(published["published_s"]) + duration_s
