@@ -29,6 +29,7 @@ from orchestrator.messages import (
     GrantCommitted,
     GrantFailed,
     Input,
+    LockoutsChanged,
     LowerLedger,
     NodeDescribed,
     NodeOffline,
@@ -179,6 +180,7 @@ class Site:
         self.events: dict[SignalKey, EventRecord] = {}
         self.crash_after: int | None = None
         self.asked = 0
+        self.locked: frozenset[str] = frozenset()
         self.start_brain()
 
     @property
@@ -190,7 +192,8 @@ class Site:
         state = new_state(SETTINGS, TOPOLOGY, takeover, tuple(self.events.values()), self.moment)
         brain = Brain(state, takeover.epoch)
         signals = (SignalReceived(signal, stored=True) for signal in self.signals.values())
-        brain.inbox += [ArmingChanged(frozenset({"site"})), FrontiersChanged(FRONTIERS), *signals]
+        brain.inbox += [ArmingChanged(frozenset({"site"})), LockoutsChanged(self.locked)]
+        brain.inbox += [FrontiersChanged(FRONTIERS), *signals]
         self.brains.append(brain)
 
     def ask(self, limit_id: str, limit_w: float, for_s: float) -> None:
@@ -205,6 +208,12 @@ class Site:
         for brain in self.brains:
             brain.inbox.append(SignalReceived(signal, stored=False))
             self.network.flying.append((self.now_s + 1, brain, SignalReceived(signal, stored=True)))
+
+    def lock_out(self, names: frozenset[str]) -> None:
+        """An operator wants nothing sent to these nodes."""
+        self.locked = names
+        for brain in self.brains:
+            brain.inbox.append(LockoutsChanged(names))
 
     def cancel(self, index: int) -> None:
         if self.signals:
@@ -271,9 +280,9 @@ class Site:
         match effect:
             case SendSetpoint(setpoint, kind):
                 _check_order(brain, setpoint)
-                grant = (setpoint.node, setpoint.limit_w, setpoint.fence)
+                assert setpoint.node not in brain.state.locked, "sent to a locked node"
                 if kind == "raise":
-                    assert grant in self.ledger.committed, "raised before the ledger held it"
+                    self._check_raise(brain.state, setpoint)
                 else:
                     assert setpoint.limit_w <= held_w[setpoint.node] + EPSILON_W, "hidden raise"
                 delay_s = self.setpoint_delay_s
@@ -284,6 +293,15 @@ class Site:
                 self.events[event.key] = event
             case _:
                 brain.queue.append(effect)
+
+    def _check_raise(self, state: State, setpoint: Setpoint) -> None:
+        """The ledger holds it, the newest decision wants it, and we still lead."""
+        grant = (setpoint.node, setpoint.limit_w, setpoint.fence)
+        assert grant in self.ledger.committed, "raised before the ledger held it"
+        assert not state.superseded, "raised by a leader that was superseded"
+        assert state.decision is not None, "raised without a decision"
+        targets_w = {target.node: target.limit_w for target in state.decision.outcome.targets}
+        assert setpoint.limit_w <= targets_w[setpoint.node] + EPSILON_W, "raised above its target"
 
     def _absorbed(self, brain: Brain, inputs: Sequence[Input]) -> State:
         """What the state is once inputs are taken in and nothing has been done yet."""

@@ -21,7 +21,7 @@ LOWEST_W = {"site": 2100.0, "rack-1": 950.0, "rack-2": 1000.0}
 events = st.tuples(
     st.sampled_from(
         ("ask", "ask", "cancel", "kill", "start", "reboot", "freeze", "crash", "rival", "retire",
-         "ledger fails", "ledger heals", "offline", "wait", "wait")
+         "ledger fails", "ledger heals", "lock out", "release", "offline", "wait", "wait")
     ),
     st.integers(0, 3),
     st.floats(0.0, 1.0),
@@ -80,6 +80,10 @@ def to_the_centre(site: Site, what: str, index: int) -> None:
             site.start_brain()
         case "retire" if len(site.brains) > 1:
             del site.brains[index % 2]
+        case "lock out":
+            site.lock_out(site.locked | {list(site.nodes)[index]})
+        case "release":
+            site.lock_out(frozenset())
         case "ledger fails":
             site.ledger.failing = True
         case "ledger heals":
@@ -92,6 +96,7 @@ def heal(site: Site) -> None:
     """Everything works again, one leader is left, and nothing more is asked."""
     site.network.loss = site.network.double = site.slow_ledger = site.setpoint_delay_s = 0.0
     site.ledger.failing = False
+    site.lock_out(frozenset())
     site.crash_after = None
     del site.brains[1:]
     for sim in site.nodes.values():

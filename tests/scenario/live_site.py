@@ -1,5 +1,7 @@
 """The demo's site with everything real in it, an operator's hands on it, and the plant's truth."""
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterable
@@ -153,6 +155,16 @@ class LiveSite:
         finally:
             connection.close()
 
+    def reboot_host(self, node: str) -> None:
+        """What a reboot does: agent and watchdog are gone, cards are at their default."""
+        agent = self.processes.agents[node]
+        children = Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text()
+        for watchdog in children.split():
+            os.kill(int(watchdog), signal.SIGKILL)
+        agent.signal(signal.SIGKILL)
+        assert agent.wait(10.0)
+        self.plant("reboot", node=node)
+
     def enforced_w(self) -> dict[str, float]:
         """The sums of limits that the cards enforce, by node."""
         nodes: dict[str, Any] = self.plant("truth")["nodes"]
@@ -191,8 +203,17 @@ class LiveSite:
         self.put(f"/limits/{limit_id}/arming", {"armed": True})
 
     def wait_steady(self) -> None:
-        """Until every node follows and holds what it should."""
-        until(lambda: steady(self.facility()), STEADY_S, "every node follows its target")
+        """Until every node follows and provably holds what it should."""
+        until(
+            lambda: steady(self.facility()) and self.keeps_ceiling(),
+            STEADY_S,
+            "every node follows its target",
+        )
+
+    def keeps_ceiling(self) -> bool:
+        """Whether the site could not draw more than it may, whatever happens."""
+        facility = self.facility()
+        return bool(facility["exposure_w"] <= facility["ceiling_w"])
 
     def wait_ceiling(self, limit_w: float, within_s: float = 10.0) -> None:
         """Until this is what the facility may draw."""
