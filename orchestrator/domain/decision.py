@@ -144,7 +144,9 @@ def _worth(
         if index and points[index - 1][1] < offered_tok_s < tok_s:
             below_w, below_tok_s = points[index - 1]
             share = (offered_tok_s - below_tok_s) / (tok_s - below_tok_s)
-            found.append((below_w + share * (draw_w - below_w), offered_tok_s))
+            knee_w = below_w + share * (draw_w - below_w)
+            if below_w < knee_w < draw_w:
+                found.append((knee_w, offered_tok_s))
         beyond_tok_s = max(0.0, tok_s - offered_tok_s)
         found.append((draw_w, min(tok_s, offered_tok_s) + BEYOND_WORTH * beyond_tok_s))
     return tuple(found)
