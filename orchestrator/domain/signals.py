@@ -96,13 +96,14 @@ def check_fresh(signal: Signal, now: datetime, max_skew_s: float = 60.0) -> None
 def _check(signal: Signal) -> None:
     if signal.kind not in KINDS:
         raise InvalidSignal(f"unknown kind {signal.kind!r}; use one of {', '.join(KINDS)}")
-    for name, moment in (("issued_at", signal.issued_at), ("starts_at", signal.starts_at)):
-        if moment.tzinfo is None:
+    for name in ("issued_at", "starts_at", "ends_at"):
+        moment = getattr(signal, name)
+        if moment is not None and moment.tzinfo is None:
             raise InvalidSignal(f"{name} needs a time zone")
     if signal.ends_at is not None and signal.ends_at <= signal.starts_at:
         raise InvalidSignal("the signal ends before it starts")
-    if not signal.deadline_s >= 0:
-        raise InvalidSignal("deadline_s cannot be negative")
+    if not 0 <= signal.deadline_s < math.inf:
+        raise InvalidSignal("deadline_s cannot be negative, and is finite")
     _check_value(signal.kind, signal.value)
 
 

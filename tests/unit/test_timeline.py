@@ -1,99 +1,148 @@
+"""Overlapping ceilings become intervals: one slot a source, the strictest wins."""
+
 from dataclasses import replace
-from datetime import datetime, time, timedelta
-from itertools import pairwise
+from datetime import time
+
+import pytest
 
 from orchestrator.domain.budget import Budget, GridPolicy
-from orchestrator.domain.signals import Signal, SignalKey
 from orchestrator.domain.timeline import (
     Ceiling,
     bounds_at,
     budget_ceilings,
+    in_force,
     intervals,
     next_change,
     recovery_ceiling,
     signal_ceilings,
 )
-from tests.facility import START, limit_signal, topology
+from tests.site_samples import at, signal, two_racks
 
-TREE = topology()
-
-
-def at(seconds: float) -> datetime:
-    return START + timedelta(seconds=seconds)
+TREE = two_racks(60_000.0)
 
 
-def ceilings(*signals: Signal, policy: GridPolicy | None = None) -> list[Ceiling]:
-    return signal_ceilings(TREE, signals, policy or GridPolicy(), {})
-
-
-def root_w(found: list[Ceiling], seconds: float) -> float:
-    return bounds_at(TREE, found, at(seconds))["facility"].limit_w
-
-
-def test_overlapping_sources_become_intervals_and_the_strictest_wins() -> None:
-    found = ceilings(
-        limit_signal(4000.0, 20, 60),
-        limit_signal(4200.0, 10, 90, key=SignalKey("operator", "o1")),
-        limit_signal(3500.0, 40, 70, key=SignalKey("carbon", "c1")),
+def ceiling(
+    source: str, limit_w: float, starts_s: float, ends_s: float | None, issued_s: float = 0.0
+) -> Ceiling:
+    one = signal(
+        f"{limit_w:g}", limit_w, source=source, starts_s=starts_s, ends_s=ends_s, issued_s=issued_s
     )
-    whole = intervals(TREE, found, at(0), at(100))
-    assert [interval.bounds["facility"].limit_w for interval in whole] == [
-        4500.0,
-        4200.0,
-        4000.0,
-        3500.0,
-        4200.0,
-        4500.0,
+    return signal_ceilings(TREE, [one], GridPolicy(), {})[0]
+
+
+def steps_w(ceilings: list[Ceiling], until_s: float) -> list[tuple[float, float]]:
+    """Start and watts of the root's intervals."""
+    return [
+        ((interval.starts_at - at(0).utc).total_seconds(), interval.bounds["site"].limit_w)
+        for interval in intervals(TREE, ceilings, at(0).utc, at(until_s).utc)
     ]
-    assert whole[0].starts_at == at(0)
-    assert whole[-1].ends_at == at(100)
-    assert all(a.ends_at == b.starts_at for a, b in pairwise(whole))
 
 
-def test_within_a_source_the_latest_wins_even_when_it_is_laxer() -> None:
-    first = limit_signal(3000.0, 0, 100)
-    second = replace(first, key=SignalKey("utility", "e2"), value=3800.0, issued_at=at(1))
-    assert root_w(ceilings(first, second), 50) == 3800.0
+def test_the_drawing_of_the_modules_docstring() -> None:
+    """A utility, an operator and carbon overlap; at every instant the strictest counts."""
+    ceilings = [
+        ceiling("utility", 40_000, 16, 28),
+        ceiling("operator", 55_000, 10, 38),
+        ceiling("carbon", 35_000, 24, 33),
+    ]
+    assert steps_w(ceilings, 47) == [
+        (0, 60_000), (10, 55_000), (16, 40_000), (24, 35_000), (33, 55_000), (38, 60_000),
+    ]  # fmt: skip
 
 
-def test_a_signal_above_the_contract_changes_nothing() -> None:
-    assert root_w(ceilings(limit_signal(9000.0, 0, 100)), 50) == 4500.0
+def test_intervals_leave_no_gap_and_do_not_overlap() -> None:
+    found = intervals(
+        TREE,
+        [ceiling("a", 1000, 5, 25), ceiling("b", 900, 10, 20), ceiling("c", 1000, 25, None)],
+        at(0).utc,
+        at(30).utc,
+    )
+    assert found[0].starts_at == at(0).utc
+    assert found[-1].ends_at == at(30).utc
+    for one, following in zip(found, found[1:], strict=False):
+        assert one.starts_at < one.ends_at == following.starts_at
+        assert one.bounds != following.bounds
 
 
-def test_an_emergency_goes_down_to_the_firm_limit() -> None:
-    assert root_w(ceilings(limit_signal(0, 0, 9, kind="emergency", value=None)), 5) == 2500.0
+def test_nothing_is_covered_when_the_end_is_not_after_the_start() -> None:
+    assert intervals(TREE, [], at(5).utc, at(5).utc) == []
 
 
-def test_carbon_above_the_threshold_lowers_the_root_and_below_it_takes_its_slot() -> None:
-    policy = GridPolicy(carbon_above_g_per_kwh=300.0, carbon_limit_w=3200.0)
-    dirty = limit_signal(450.0, 0, 100, kind="carbon")
-    clean = replace(dirty, key=SignalKey("utility", "e2"), value=200.0, issued_at=at(10))
-    assert root_w(ceilings(dirty, policy=policy), 50) == 3200.0
-    assert root_w(ceilings(dirty, clean, policy=policy), 50) == 4500.0
+def test_within_a_source_the_signal_issued_last_wins_even_to_loosen() -> None:
+    older, newer = ceiling("u", 1000, 0, None), ceiling("u", 2000, 10, 20, issued_s=5)
+    assert steps_w([older, newer], 30) == [(0, 1000), (10, 2000), (20, 1000)]
 
 
-def test_a_reduction_asks_for_nothing_before_its_baseline_is_frozen() -> None:
-    asked = limit_signal(0.3, 0, 100, kind="reduction")
-    assert ceilings(asked) == []
-    found = signal_ceilings(TREE, [asked], GridPolicy(), {asked.key: 4000.0})
-    assert root_w(found, 50) == 2800.0
+def test_of_two_signals_issued_together_the_stricter_wins() -> None:
+    one, other = ceiling("u", 1000, 0, 10), ceiling("u", 2000, 0, 10)
+    assert in_force([one, other], at(1).utc) == in_force([other, one], at(1).utc) == [one]
 
 
-def test_a_budget_holds_at_its_time_of_day_over_midnight() -> None:
-    budget = Budget("night", "rack-a", 1500.0, time(22), time(6))
-    found = budget_ceilings([budget], START, START + timedelta(hours=24))
-    assert bounds_at(TREE, found, START + timedelta(hours=11))["rack-a"].limit_w == 1500.0
-    assert bounds_at(TREE, found, START + timedelta(hours=19))["rack-a"].limit_w == 2200.0
+def test_another_source_cannot_loosen() -> None:
+    """Whatever is added, no limit rises: ceilings of other slots only tighten."""
+    held = [ceiling("u", 1000, 0, None)]
+    loose = [*held, ceiling("v", 9000, 0, None, issued_s=99)]
+    assert bounds_at(TREE, loose, at(1).utc) == bounds_at(TREE, held, at(1).utc)
 
 
-def test_recovery_holds_the_baseline_for_its_time() -> None:
-    held = recovery_ceiling(SignalKey("utility", "e1"), at(60), 4100.0, 30.0, "facility")
-    assert root_w([held], 75) == 4100.0
-    assert root_w([held], 90) == 4500.0
+def test_a_ceiling_above_the_contract_changes_nothing() -> None:
+    bound = bounds_at(TREE, [ceiling("u", 99_000, 0, None)], at(1).utc)["site"]
+    assert (bound.limit_w, bound.reason, bound.key) == (60_000, "contract limit", None)
 
 
-def test_the_next_change_is_the_next_edge() -> None:
-    found = ceilings(limit_signal(4000.0, 20, 60))
-    assert next_change(found, at(0)) == at(20)
-    assert next_change(found, at(20)) == at(60)
-    assert next_change(found, at(60)) is None
+def test_a_limit_of_zero_watts_is_a_limit() -> None:
+    assert bounds_at(TREE, [ceiling("u", 0, 0, None)], at(1).utc)["site"].limit_w == 0
+
+
+def test_a_ceiling_on_a_limit_that_is_gone_is_left_out() -> None:
+    """An event outlives a change of the tree: control must not stumble over it."""
+    gone = replace(ceiling("u", 1000, 0, None), limit_id="rack-9")
+    assert bounds_at(TREE, [gone], at(1).utc) == bounds_at(TREE, [], at(1).utc)
+
+
+def test_a_reduction_is_of_the_frozen_baseline_and_nothing_without_one() -> None:
+    one = signal(kind="reduction", value=0.3)
+    assert signal_ceilings(TREE, [one], GridPolicy(), {}) == []
+    found = signal_ceilings(TREE, [one], GridPolicy(), {one.key: 50_000.0})
+    assert found[0].limit_w == pytest.approx(35_000)
+
+
+def test_an_emergency_asks_for_the_firm_limit() -> None:
+    found = signal_ceilings(TREE, [signal(kind="emergency", value=None)], GridPolicy(), {})
+    assert found[0].limit_w == TREE.firm_limit_w
+
+
+@pytest.mark.parametrize(("value", "limit_w"), [(400.0, 60_000), (400.1, 30_000)])
+def test_carbon_counts_above_the_operators_threshold(value: float, limit_w: float) -> None:
+    policy = GridPolicy(carbon_above_g_per_kwh=400.0, carbon_limit_w=30_000.0)
+    found = signal_ceilings(TREE, [signal(kind="carbon", value=value)], policy, {})
+    assert bounds_at(TREE, found, at(1).utc)["site"].limit_w == limit_w
+
+
+def test_a_clean_hour_ends_what_the_same_source_said_of_a_dirty_one() -> None:
+    policy = GridPolicy(price_above_per_mwh=100.0, price_limit_w=30_000.0)
+    dear = signal("dear", 300.0, kind="price", ends_s=None)
+    cheap = signal("cheap", 20.0, kind="price", ends_s=None, issued_s=10, starts_s=10)
+    found = signal_ceilings(TREE, [dear, cheap], policy, {})
+    assert bounds_at(TREE, found, at(9).utc)["site"].limit_w == 30_000
+    assert bounds_at(TREE, found, at(11).utc)["site"].limit_w == 60_000
+
+
+def test_of_overlapping_budgets_the_strictest_wins() -> None:
+    budgets = [
+        Budget("day", "site", 50_000.0, time(8), time(20)),
+        Budget("noon", "site", 55_000.0, time(11), time(14)),
+    ]
+    found = budget_ceilings(budgets, at(0).utc, at(3600).utc)
+    assert bounds_at(TREE, found, at(1).utc)["site"].limit_w == 50_000
+
+
+def test_the_next_change_is_the_first_edge_after() -> None:
+    ceilings = [ceiling("u", 1000, 10, 20), ceiling("v", 1000, 15, None)]
+    assert next_change(ceilings, at(10).utc) == at(15).utc
+    assert next_change(ceilings, at(20).utc) is None
+
+
+def test_recovery_holds_the_baseline_for_a_while() -> None:
+    one = recovery_ceiling(signal().key, at(60).utc, 50_000.0, 300.0, "site")
+    assert steps_w([one], 400) == [(0, 60_000), (60, 50_000), (360, 60_000)]
