@@ -55,6 +55,7 @@ def serve(config: Config = DEFAULT_CONFIG) -> None:
 
     def run() -> None:
         settings = load_settings(config)
+        settings.build_topology()  # refused before the imports, which take seconds
         from orchestrator.app.service import serve as serve_until_stopped
 
         serve_until_stopped(settings)

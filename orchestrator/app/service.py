@@ -40,7 +40,7 @@ from orchestrator.runtime.inbox import NodeInbox
 from orchestrator.runtime.meters import MeterPoller
 from orchestrator.runtime.outbox import Outbox
 from orchestrator.runtime.recorder import Recorder
-from orchestrator.runtime.web import Server, claim
+from orchestrator.runtime.web import Server, claim, end_on_signals
 from orchestrator.services.calibration import Calibration
 from orchestrator.services.event_reports import EventReports
 from orchestrator.services.history import History, Ring
@@ -64,12 +64,20 @@ LEADER_SAYS_EVERY_S = 10
 
 
 class Service:
-    """Everything that `ballast serve` runs. start() in order, stop() in the opposite one."""
+    """Everything that `ballast serve` runs. start() in order, stop() in the opposite one.
 
-    def __init__(self, settings: Settings, clock: Callable[[], Moment] = live_moment) -> None:
+    stopping: set when the service shall end.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        stopping: threading.Event,
+        clock: Callable[[], Moment] = live_moment,
+    ) -> None:
         self._settings = settings
         self._clock = clock
-        self._stopping = threading.Event()
+        self._stopping = stopping
         self._topology = settings.build_topology()
         self._repositories = open_repositories(settings, self._utc)
         ensure_admin(self._repositories.accounts, settings, self._utc())
@@ -138,7 +146,7 @@ class Service:
             storage_secret=ensure_secret(self._settings.secrets_dir, "dashboard"),
         )
         log.info("serving", url=url, site=self._settings.site)
-        Server(app, self._stopping.set).run(sockets=[listener])
+        Server(app, self._stopping).run(sockets=[listener])
 
     def control_age_s(self) -> float:
         """See Health."""
@@ -337,7 +345,9 @@ def serve(settings: Settings) -> None:
 
 
 def _run(settings: Settings, listener: socket.socket) -> None:
-    service = Service(settings)
+    stopping = threading.Event()
+    end_on_signals(stopping)
+    service = Service(settings, stopping)
     try:
         service.start()
         service.serve_http(listener)

@@ -1,8 +1,9 @@
 """Serves the HTTP API and the dashboard with uvicorn, on a socket that is claimed first."""
 
 import errno
+import signal
 import socket
-from collections.abc import Callable
+import threading
 from types import FrameType
 
 import uvicorn
@@ -25,18 +26,28 @@ def claim(host: str, port: int) -> socket.socket:
         raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
 
 
-class Server(uvicorn.Server):
-    """Tells its streams to end as soon as it is asked to end itself."""
+def end_on_signals(stopping: threading.Event) -> None:
+    """Let SIGTERM and SIGINT ask for the end, instead of ending the process where it stands."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stopping.set())
 
-    def __init__(self, app: FastAPI, on_exit: Callable[[], None]) -> None:
+
+class Server(uvicorn.Server):
+    """Tells its streams to end as soon as it is asked to end itself, also before it began."""
+
+    def __init__(self, app: FastAPI, stopping: threading.Event) -> None:
         super().__init__(
             uvicorn.Config(
                 app, log_level="warning", access_log=False, timeout_graceful_shutdown=STOP_S
             )
         )
-        self._on_exit = on_exit
+        self._stopping = stopping
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called in a signal handler: sets flags only."""
-        self._on_exit()
+        self._stopping.set()
         super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to end; called ten times a second."""
+        return self._stopping.is_set() or await super().on_tick(counter)

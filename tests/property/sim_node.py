@@ -29,6 +29,7 @@ class SimNode:
     enforced_w: dict[str, float] = field(default_factory=dict)
     energy_j: dict[str, float] = field(default_factory=dict)
     inbox: list[Message] = field(default_factory=list)
+    writing: list[tuple[float, WriteResult]] = field(default_factory=list)
     record: Record = field(default_factory=Record)
     agent: AgentState | None = None
     starts: int = 0
@@ -63,6 +64,7 @@ class SimNode:
     def reboot(self, now_s: float, blind_s: float) -> None:
         """Cards come back at their default limit, or at fail-safe behind a boot gate."""
         self.kill()
+        self.writing = []
         self.boot_s = now_s
         self.untold_until_s = now_s + blind_s
         self.rebooted = True
@@ -75,6 +77,7 @@ class SimNode:
         """Let time pass and run the agent; returns what it publishes."""
         for uuid, limit_w in self.enforced_w.items():
             self.energy_j[uuid] += limit_w * passed_s
+        self._finish_writes(now_s)
         if self.agent is None or now_s < self.frozen_until_s:
             return []
         clock_s = now_s - self.boot_s
@@ -87,17 +90,25 @@ class SimNode:
                 case Journal(record):
                     self.record = record
                 case WriteCap(uuid, limit_w):
-                    self._write(uuid, limit_w, random)
+                    self._write(uuid, limit_w, now_s, random)
                 case Publish(Telemetry() | Description() as message):
                     published.append(message)
         return published
 
-    def _write(self, uuid: str, limit_w: float, random: Random) -> None:
-        """The driver answers late now and then, and fails now and then, written or not."""
+    def _write(self, uuid: str, limit_w: float, now_s: float, random: Random) -> None:
+        """The driver is slow now and then, and outlives the agent that called it."""
         error = "the driver failed" if random.random() < 0.05 else None
-        if error is None or random.random() < 0.5:
-            self.enforced_w[uuid] = limit_w
-        self.inbox.append(WriteResult(uuid, limit_w, error))
+        takes_s = random.choice((0.0, 0.0, 0.0, 0.5, 1.5))
+        self.writing.append((now_s + takes_s, WriteResult(uuid, limit_w, error)))
+        self._finish_writes(now_s)
+
+    def _finish_writes(self, now_s: float) -> None:
+        """A write that failed may have worked all the same."""
+        for _, result in (item for item in self.writing if item[0] <= now_s):
+            if result.error is None or result.uuid.endswith("0"):
+                self.enforced_w[result.uuid] = result.limit_w
+            self.inbox.append(result)
+        self.writing = [item for item in self.writing if item[0] > now_s]
 
     def _card(self, uuid: str) -> CardReading:
         limit_w, cards = self.enforced_w[uuid], self.node.cards
