@@ -1,5 +1,6 @@
 """Overlapping ceilings become intervals: one slot a source, the strictest wins."""
 
+import itertools
 from dataclasses import replace
 from datetime import time
 
@@ -59,7 +60,7 @@ def test_intervals_leave_no_gap_and_do_not_overlap() -> None:
     )
     assert found[0].starts_at == at(0).utc
     assert found[-1].ends_at == at(30).utc
-    for one, following in zip(found, found[1:], strict=False):
+    for one, following in itertools.pairwise(found):
         assert one.starts_at < one.ends_at == following.starts_at
         assert one.bounds != following.bounds
 
