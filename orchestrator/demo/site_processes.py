@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +29,8 @@ from orchestrator.runtime.folders import make_folder
 
 START_S = 30.0
 HOST = "127.0.0.1"
+FIRST_PORT, PORTS = 20_000, 12_000
+PORT_TRIES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +212,13 @@ class SiteProcesses:
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on loopback that is free now, and that no outgoing connection is given later."""
+    for _ in range(PORT_TRIES):
+        port = FIRST_PORT + secrets.randbelow(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
+    raise PortInUse(f"no port from {FIRST_PORT} to {FIRST_PORT + PORTS} is free")
 
 
 def claim_http_port(port: int) -> None:

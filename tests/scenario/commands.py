@@ -82,6 +82,10 @@ class DemoRun:
     def output(self) -> str:
         return self._file("out").read_text()
 
+    def wait_up(self) -> None:
+        """Return when it has said where the dashboard is."""
+        until(lambda: "Dashboard: " in self.said(), 60.0, "the demo is up")
+
     def wait(self, within_s: float) -> int:
         """Its exit status. Fails when it does not end in time."""
         return self.process.wait(within_s)

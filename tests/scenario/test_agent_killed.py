@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(120)
 
 HELD = "node-05"
 TOLD = "node-06"
-REBOOTED = "node-10"
+REBOOTED = "node-12"
 FAIL_SAFE_W = 2000.0
 OFFLINE_S = 5.0
 ROOM_S = 10.0

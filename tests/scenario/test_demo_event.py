@@ -1,7 +1,7 @@
 """The demo's story, as the README tells it."""
 
 import signal
-import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -26,21 +26,26 @@ KEYS = {
 METER_NOISE = 0.005
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill"])
 def test_an_interrupted_demo_leaves_nothing_behind(
-    tmp_path_factory: pytest.TempPathFactory, number: signal.Signals
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    run = demo_in(tmp_path_factory.mktemp("interrupted"), free_port(), ["--for", "100"])
-    try:
-        until(lambda: "Dashboard: " in run.said(), 60.0, "the demo is up")
-        assert len(processes_naming(run.data_dir)) >= 15
-        time.sleep(0.5)
-        run.signal(number)
-        assert run.wait(20.0) == (0 if number == signal.SIGINT else -signal.SIGKILL)
-        assert run.output() == ""
-        until(lambda: not processes_naming(run.data_dir), 20.0, "no process is left")
-    finally:
-        run.stop()
+    with ExitStack() as stack:
+        asked, killed = (
+            demo_in(tmp_path_factory.mktemp(name), free_port(), ["--for", "100"])
+            for name in ("asked", "killed")
+        )
+        for run in (asked, killed):
+            stack.callback(run.stop)
+        for run in (asked, killed):
+            run.wait_up()
+            assert len(processes_naming(run.data_dir)) >= 15
+        asked.signal(signal.SIGINT)
+        killed.signal(signal.SIGKILL)
+        assert asked.wait(20.0) == 0
+        assert asked.output() == ""
+        assert killed.wait(5.0) == -signal.SIGKILL
+        assert processes_naming(asked.data_dir) == []
+        until(lambda: not processes_naming(killed.data_dir), 20.0, "no process is left")
 
 
 def test_the_demo_complies_and_leaves_nothing_behind(demo_run: DemoRun) -> None:
