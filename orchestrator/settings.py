@@ -52,7 +52,7 @@ class LoopSettings(Strict):
     tick_s: float = Field(default=0.25, gt=0, le=1)
     ttl_s: float = Field(default=15.0, ge=2, le=600)
     stale_s: float = Field(default=3.0, ge=1, le=60)
-    settle_s: float = Field(default=1.0, ge=0, le=60)
+    settle_s: float = Field(default=1.0, ge=0.5, le=60)
     decide_every_s: float = Field(default=2.5, ge=2.5, le=300)
     baseline_window_s: float = Field(default=60.0, ge=5, le=900)
     recovery_s: float = Field(default=300.0, ge=0, le=86_400)

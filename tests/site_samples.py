@@ -23,7 +23,7 @@ def node(name: str, limit: str = "rack-1", *, boot_gated: bool = False) -> Node:
     )  # fmt: skip
 
 
-def two_racks(site_w: float = 6000.0) -> Topology:
+def two_racks(site_w: float = 6000.0, *, boot_gated: bool = False) -> Topology:
     """Four nodes of 400 to 1400 W and 100 W overhead, two in each rack; 200 W uncontrolled."""
     return Topology(
         limits=(
@@ -31,7 +31,11 @@ def two_racks(site_w: float = 6000.0) -> Topology:
             Limit("rack-1", "rack", 3000.0, "site", uncontrolled_w=50.0),
             Limit("rack-2", "rack", 3000.0, "site"),
         ),
-        nodes=(node("a"), node("b"), node("c", "rack-2"), node("d", "rack-2")),
+        nodes=tuple(
+            node(name, rack, boot_gated=boot_gated)
+            for rack, names in (("rack-1", "ab"), ("rack-2", "cd"))
+            for name in names
+        ),
         firm_limit_w=3200.0,
     )
 

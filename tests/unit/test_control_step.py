@@ -1,27 +1,27 @@
-"""The control step, driven by a fleet that obeys: what is sent, when, and what is charged."""
+"""The control step: what goes out, when, and what is charged meanwhile."""
 
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any
 
-from orchestrator.control.state import State
-from orchestrator.control.step import step
-from orchestrator.control.view import view
+import pytest
+
+from orchestrator.control.intake import absorb
 from orchestrator.domain.decision import decide
-from orchestrator.domain.setpoint import NO_FENCE, Fence, Setpoint
-from orchestrator.domain.telemetry import MeterReading, Telemetry
+from orchestrator.domain.events import EventRecord, Shortfall
+from orchestrator.domain.setpoint import Fence
+from orchestrator.domain.telemetry import Description, MeterReading
+from orchestrator.domain.timeline import Bound
 from orchestrator.messages import (
     ArmingChanged,
     CommitGrants,
     Effect,
-    FrontiersChanged,
+    EpochSeen,
     GrantCommitted,
     GrantFailed,
-    Input,
     LockoutsChanged,
+    LowerLedger,
     MeterRead,
     NodeDescribed,
-    SendSetpoint,
+    NodeOffline,
     SignalCancelled,
     SignalReceived,
     StepDown,
@@ -32,290 +32,426 @@ from orchestrator.messages import (
     TelemetryReceived,
 )
 from orchestrator.ports import Takeover
-from tests.facility import (
-    FRONTIER,
-    NODES,
-    START,
-    TTL_S,
-    description,
-    limit_signal,
-    moment,
-    state,
-    telemetry,
-)
+from tests.control_bench import SETTINGS, TICK_S, Bench, sends
+from tests.site_samples import at, signal
 
-ALL = ArmingChanged(frozenset({"facility"}))
-EVENT = limit_signal(2500.0, 20, 60)
+TTL_S = SETTINGS.ttl_s
 
 
-class Fleet:
-    """Agents that take every setpoint at once, and a ledger that answers in the next step."""
-
-    def __init__(self, brain: State | None = None, ledger_answers: bool = True) -> None:
-        self.brain = brain or state()
-        self.ledger_answers = ledger_answers
-        self.mute: set[str] = set()
-        self.deaf: set[str] = set()
-        self.applied: dict[str, Setpoint] = {}
-        self.changed_s = dict.fromkeys(NODES, -60.0)
-        self.answers: list[Input] = []
-        self.now_s = 0.0
-        self.metered_w = 3000.0
-        self.sent: list[tuple[float, SendSetpoint]] = []
-
-    def tick(self, *inputs: Input) -> list[Effect]:
-        reports = [TelemetryReceived(self.report(name)) for name in NODES if name not in self.mute]
-        reading = MeterReading("facility", self.metered_w, moment(self.now_s).utc)
-        answers, self.answers = self.answers, []
-        everything = [*reports, MeterRead(reading), *answers, *inputs]
-        effects = step(self.brain, everything, moment(self.now_s))
-        for effect in effects:
-            self.take(effect)
-        self.now_s += 0.5
-        return effects
-
-    def run(self, seconds: float, *inputs: Input) -> list[Effect]:
-        effects = self.tick(*inputs)
-        for _ in range(int(seconds * 2) - 1):
-            effects += self.tick()
-        return effects
-
-    def take(self, effect: Effect) -> None:
-        if isinstance(effect, CommitGrants) and self.ledger_answers:
-            self.answers += [GrantCommitted(g.node, g.fence) for g in effect.grants]
-        if isinstance(effect, SendSetpoint):
-            self.sent.append((self.now_s, effect))
-            name = effect.setpoint.node
-            before = self.applied.get(name)
-            if name not in self.deaf:
-                self.applied[name] = effect.setpoint
-                if before is None or before.limit_w != effect.setpoint.limit_w:
-                    self.changed_s[name] = self.now_s
-
-    def report(self, name: str) -> Telemetry:
-        held = self.applied.get(name)
-        report = telemetry(name, stamp_s=self.now_s, settled_s=self.now_s - self.changed_s[name])
-        if held is None:
-            return report
-        return replace(
-            report,
-            fence=held.fence,
-            limit_w=held.limit_w,
-            lease="held",
-            enforced_w=held.limit_w,
-            highest_epoch=held.fence.epoch,
-        )
-
-    def started(self) -> "Fleet":
-        """Armed, with models, and past the time in which a new leader raises nothing."""
-        self.run(TTL_S + 3, ALL, FrontiersChanged({"chat": FRONTIER}))
-        self.sent.clear()
-        return self
-
-    def charged_w(self) -> float:
-        return view(self.brain, moment(self.now_s)).exposure_w
+@pytest.fixture
+def bench() -> Bench:
+    """Four armed nodes that follow; 6 kW are almost enough for all of them."""
+    found = Bench()
+    found.settle()
+    return found
 
 
-def kinds(effects: list[Effect]) -> list[str]:
-    return [effect.kind for effect in effects if isinstance(effect, SendSetpoint)]
+def described(name: str) -> Description:
+    """The first words of a node whose boot gate is proven."""
+    return Description(name, "run-1", "1", "dense", ("x", "y"), 400, 1400, 1400, True, ("cap",))
 
 
-def test_in_shadow_everything_is_decided_and_nothing_is_sent() -> None:
-    fleet = Fleet()
-    effects = fleet.run(30, FrontiersChanged({"chat": FRONTIER}))
-    decisions = [e.decision for e in effects if isinstance(e, StoreDecision)]
-    assert decisions
-    assert decisions[-1].inputs.shadow
-    assert fleet.sent == []
-    assert view(fleet.brain, moment(30)).mode == "shadow"
+def decisions(effects: list[Effect]) -> list[str]:
+    return [e.decision.cause for e in effects if isinstance(e, StoreDecision)]
+
+
+def events(effects: list[Effect]) -> list[EventRecord]:
+    return [e.event for e in effects if isinstance(e, StoreEvent)]
+
+
+def site_bound(bench: Bench) -> Bound:
+    return bench.state.bounds["site"]
+
+
+def test_the_first_decision_waits_for_the_fleet() -> None:
+    bench = Bench()
+    bench.agents["d"].mute = True
+    assert decisions(bench.run(2 * SETTINGS.stale_s - TICK_S)) == []
+    bench.agents["d"].mute = False
+    assert decisions(bench.run(TICK_S)) == ["first decision"]
+
+
+def test_the_first_decision_does_not_wait_for_ever() -> None:
+    bench = Bench()
+    bench.agents["d"].mute = True
+    assert decisions(bench.run(2 * SETTINGS.stale_s)) == ["first decision"]
+
+
+def test_a_decision_replays_to_the_same_outcome(bench: Bench) -> None:
+    found = [e.decision for e in bench.effects if isinstance(e, StoreDecision)]
+    assert found
+    assert all(decide(decision.inputs) == decision.outcome for decision in found)
+
+
+def test_a_cut_goes_out_in_the_step_that_hears_of_it(bench: Bench) -> None:
+    effects = bench.step(SignalReceived(signal(value=3000.0), stored=False))
+    cut = sends(effects, "decrease")
+    assert len(cut) == 4
+    assert sum(s.limit_w + 100 for s in cut) + 200 <= 3000
+
+
+def test_a_cut_does_not_wait_for_the_pace_of_decisions(bench: Bench) -> None:
+    for count, watts in enumerate((5500.0, 5000.0, 4500.0, 4000.0)):
+        bench.now_s += 0.01
+        one = signal(f"cut-{count}", watts, issued_s=count)
+        assert sends(bench.step(SignalReceived(one, stored=False)), "decrease")
+
+
+def test_cuts_come_before_everything_that_is_written(bench: Bench) -> None:
+    effects = bench.step(SignalReceived(signal(value=3000.0), stored=True))
+    kinds = [type(effect).__name__ for effect in effects]
+    assert kinds[:4] == ["SendSetpoint"] * 4
+    assert {"StoreEvent", "StoreDecision"} <= set(kinds[4:])
+
+
+def test_a_raise_waits_for_the_ledger() -> None:
+    bench = Bench()
+    bench.commits = False
+    assert sends(bench.run(TTL_S + 1), "raise") == []
+    granted = [g for e in bench.effects if isinstance(e, CommitGrants) for g in e.grants]
+    assert bench.charged_w(granted[0].node) == granted[0].limit_w
+    bench.commits = True
+    sent = sends(bench.run(TICK_S), "raise")
+    assert {(s.node, s.limit_w, s.fence) for s in sent} <= {
+        (g.node, g.limit_w, g.fence) for g in granted
+    }
+
+
+def test_a_grant_that_failed_is_not_sent_and_not_charged() -> None:
+    bench = Bench()
+    bench.commits = False
+    bench.run(TTL_S + TICK_S)
+    failed = [GrantFailed(i.node, i.fence) for i in bench.waiting if isinstance(i, GrantCommitted)]
+    before_w = {item.node: bench.charged_w(item.node) for item in failed}
+    bench.state.raises_from_s = float("inf")
+    assert failed
+    assert sends(bench.step(*failed), "raise") == []
+    assert all(bench.charged_w(name) == 1000 < w for name, w in before_w.items())
+
+
+def test_a_failed_grant_leaves_what_was_sent_before_charged() -> None:
+    """A raise to 1250 W is out and unheard; a second one, to the top, fails."""
+    bench = Bench()
+    bench.agents["a"].deaf = True
+    bench.step(SignalReceived(signal(value=4500.0, ends_s=900), stored=True))
+    bench.settle()
+    (raised_w,) = {s.limit_w for s in sends(bench.effects, "raise") if s.node == "a"}
+    bench.commits = False
+    bench.step(SignalCancelled(signal().key))
+    bench.run(2 * TICK_S)
+    (grant,) = [g for e in bench.effects[-9:] if isinstance(e, CommitGrants) for g in e.grants
+                if g.node == "a"]  # fmt: skip
+    assert bench.charged_w("a") == grant.limit_w > raised_w
+    absorb(bench.state, GrantFailed("a", grant.fence), at(bench.now_s))
+    assert bench.charged_w("a") == raised_w > bench.agents["a"].enforced_w
+
+
+def test_leases_are_renewed_every_third_of_their_time(bench: Bench) -> None:
+    sent = sends(bench.run(3 * TTL_S))
+    assert {s.node for s in sent} == set(bench.agents)
+    assert 7 <= sum(s.node == "a" for s in sent) <= 9
+    assert {s.limit_w for s in sent if s.node == "a"} == {bench.agents["a"].enforced_w}
+
+
+def test_a_slow_ledger_keeps_no_lease_from_being_renewed(bench: Bench) -> None:
+    bench.step(SignalReceived(signal(value=4000.0), stored=True))
+    bench.commits = False
+    bench.step(SignalCancelled(signal().key))
+    bench.run(3)
+    assert bench.state.nodes["a"].pending is not None
+    renewed = [s for s in sends(bench.run(TTL_S), "renewal") if s.node == "a"]
+    assert len(renewed) >= 2
+
+
+def test_a_setpoint_that_got_lost_is_sent_again(bench: Bench) -> None:
+    bench.agents["a"].deaf = True
+    (first,) = [
+        s for s in sends(bench.step(SignalReceived(signal(value=3000.0), stored=True)))
+        if s.node == "a"
+    ]  # fmt: skip
+    again = [s for s in sends(bench.run(1.5)) if s.node == "a"]
+    assert [s.limit_w for s in again] == [first.limit_w]
+    assert again[0].fence > first.fence
+
+
+def test_sequences_rise_for_every_node(bench: Bench) -> None:
+    bench.run(20)
+    for name in bench.agents:
+        fences = [s.fence for s in sends(bench.effects) if s.node == name]
+        assert fences == sorted(set(fences))
+
+
+def test_a_silent_node_is_charged_at_nameplate_and_the_others_make_room(bench: Bench) -> None:
+    bench.step(SignalReceived(signal(value=4500.0, ends_s=900), stored=True))
+    bench.run(3)
+    bench.agents["a"].mute = True
+    effects = bench.run(SETTINGS.stale_s + TICK_S)
+    assert bench.status("a") == "silent"
+    assert bench.charged_w("a") == 1400
+    assert sends(effects, "decrease")
+    assert 1500 + sum(bench.agents[name].enforced_w + 100 for name in "bcd") + 200 <= 4500
+
+
+def test_a_silent_node_behind_a_boot_gate_is_charged_at_what_it_may_hold_or_boots_with() -> None:
+    bench = Bench(boot_gated=True)
+    bench.run(10)
+    for agent in bench.agents.values():
+        bench.step(NodeDescribed(described(agent.name)))
+        agent.mute = True
+    bench.run(SETTINGS.stale_s + TICK_S)
+    held_w = bench.agents["a"].enforced_w
+    assert bench.status("a") == "silent"
+    assert bench.charged_w("a") == held_w < 1400
+    low = bench.state.nodes["b"]
+    low.exposure = replace(low.exposure, evidenced_w=400.0, holds=())
+    assert bench.charged_w("b") == 600
+
+
+def test_a_last_will_is_silence_at_once(bench: Bench) -> None:
+    bench.step(NodeOffline("a"))
+    assert (bench.status("a"), bench.charged_w("a")) == ("silent", 1400)
+
+
+def test_a_node_that_comes_back_stays_where_it_is_until_the_next_decision(bench: Bench) -> None:
+    """What it was charged at while silent is no target."""
+    bench.agents["a"].mute = True
+    bench.run(SETTINGS.stale_s + 1)
+    bench.agents["a"].mute = False
+    bench.agents["a"].enforced_w = 600.0
+    effects = bench.run(2 * TICK_S)
+    asked = [g.node for e in effects if isinstance(e, CommitGrants) for g in e.grants]
+    assert "a" not in asked
+    assert [s.limit_w for s in sends(effects) if s.node == "a" and s.limit_w > 600] == []
+
+
+def test_shadow_sends_nothing_and_decides_all_the_same() -> None:
+    bench = Bench(armed=frozenset())
+    effects = bench.run(20)
+    assert sends(effects) == []
+    assert decisions(effects) == ["first decision"]
+    assert bench.charged_w("a") == 1400
 
 
 def test_racks_are_armed_one_by_one() -> None:
-    fleet = Fleet()
-    fleet.run(5, ArmingChanged(frozenset({"rack-a"})))
-    assert {sent.setpoint.node for _, sent in fleet.sent} == {"a1", "a2"}
-    assert view(fleet.brain, moment(5)).mode == "partly armed"
+    bench = Bench(armed=frozenset())
+    bench.run(10)
+    bench.step(ArmingChanged(frozenset({"rack-2"})))
+    assert {s.node for s in sends(bench.run(10))} == {"c", "d"}
+    assert bench.status("a") == "shadow"
+    bench.step(ArmingChanged(frozenset({"rack-1", "rack-2"})))
+    assert {s.node for s in sends(bench.run(10))} == {"a", "b", "c", "d"}
 
 
-def test_a_cut_leaves_in_the_step_that_brings_the_signal_before_it_is_stored() -> None:
-    fleet = Fleet().started()
-    now = replace(EVENT, starts_at=moment(fleet.now_s).utc)
-    effects = fleet.tick(SignalReceived(now, stored=False))
-    assert "decrease" in kinds(effects)
-    assert isinstance(effects[0], SendSetpoint)
+def test_nothing_is_sent_to_a_locked_node(bench: Bench) -> None:
+    bench.step(LockoutsChanged(frozenset({"a"})))
+    bench.step(SignalReceived(signal(value=3000.0), stored=True))
+    sent = sends(bench.run(10))
+    assert "a" not in {s.node for s in sent}
+    assert bench.charged_w("a") == 1400
 
 
-def test_after_a_cut_exposures_fall_under_the_limit_on_evidence_and_stay() -> None:
-    fleet = Fleet().started()
-    fleet.run(12, SignalReceived(EVENT, stored=True))
-    for _ in range(60):
-        fleet.tick()
-        assert fleet.charged_w() <= 2500.0 + 0.01
+@pytest.mark.parametrize(
+    "change",
+    [
+        LockoutsChanged(frozenset({"a", "b", "c", "d"})),
+        ArmingChanged(frozenset()),
+        EpochSeen(9),
+        SignalReceived(signal(value=3000.0), stored=False),
+    ],
+)
+def test_a_raise_that_was_overtaken_is_not_sent_when_the_ledger_answers(
+    change: LockoutsChanged | ArmingChanged | EpochSeen | SignalReceived,
+) -> None:
+    bench = Bench()
+    bench.commits = False
+    bench.run(TTL_S + TICK_S)
+    answers = list(bench.waiting)
+    assert answers
+    bench.step(change)
+    assert sends(bench.step(*answers), "raise") == []
 
 
-def test_a_signal_that_is_not_stored_may_tighten_but_not_loosen() -> None:
-    fleet = Fleet().started()
-    fleet.run(20, SignalReceived(EVENT, stored=True))
-    laxer = replace(EVENT, value=4000.0, issued_at=START + timedelta(seconds=1))
-    laxer = replace(laxer, key=replace(EVENT.key, id="e2"))
-    fleet.tick(SignalReceived(laxer, stored=False))
-    assert fleet.brain.bounds["facility"].limit_w == 2500.0
-    fleet.tick(SignalReceived(laxer, stored=True))
-    assert fleet.brain.bounds["facility"].limit_w > 2500.0
+def test_a_foreign_hand_is_reported_and_not_fought(bench: Bench) -> None:
+    bench.agents["a"].extra = {"foreign": ("gpu-0",), "enforced_w": 1390.0, "limit_w": 900.0}
+    effects = bench.run(10)
+    assert (bench.status("a"), bench.charged_w("a")) == ("foreign", 1400)
+    assert [s for s in sends(effects) if s.node == "a"] == []
 
 
-def test_a_raise_is_committed_first_and_sent_in_a_later_step() -> None:
-    fleet = Fleet().started()
-    fleet.run(20, SignalReceived(EVENT, stored=True))
-    fleet.sent.clear()
-    fleet.ledger_answers = False
-    effects = fleet.run(25, SignalCancelled(EVENT.key))
-    assert any(isinstance(effect, CommitGrants) for effect in effects)
-    assert "raise" not in kinds(effects)
+def test_a_write_of_our_own_is_no_foreign_hand(bench: Bench) -> None:
+    """A card that somebody lowered before does not make every cut look like a raise."""
+    bench.agents["a"].extra = {"foreign": ("gpu-0",), "limit_w": 900.0, "pending_w": 1300.0}
+    bench.run(1)
+    assert bench.status("a") == "following"
 
 
-def test_a_raise_that_the_ledger_refused_is_uncharged_and_tried_again() -> None:
-    fleet = Fleet().started()
-    fleet.run(20, SignalReceived(EVENT, stored=True))
-    fleet.ledger_answers = False
-    effects = fleet.run(2, SignalCancelled(EVENT.key))
-    grants = [g for e in effects if isinstance(e, CommitGrants) for g in e.grants]
-    fleet.ledger_answers = True
-    effects = fleet.run(4, *(GrantFailed(g.node, g.fence) for g in grants))
-    assert "raise" in kinds(effects)
+def test_a_takeover_renews_at_once_and_raises_nothing_for_a_ttl() -> None:
+    bench = Bench(held_w={"a": 1000.0, "b": 1000.0, "c": 1000.0, "d": 1000.0}, epoch=7)
+    for agent in bench.agents.values():
+        agent.fence, agent.lease, agent.highest_epoch = Fence(6, 5), "held", 6
+    effects = bench.run(TTL_S - TICK_S)
+    assert sends(effects, "raise") == []
+    assert not any(isinstance(effect, CommitGrants) for effect in effects)
+    first = {s.node: s.limit_w for s in sends(effects, "renewal")}
+    assert first == dict.fromkeys("abcd", 1000.0)
+    assert sends(bench.run(3), "raise")
 
 
-def test_leases_are_renewed_every_third_of_their_time() -> None:
-    fleet = Fleet().started()
-    fleet.run(TTL_S)
-    times = [at for at, sent in fleet.sent if sent.setpoint.node == "a1"]
-    assert len(times) >= 3
-    assert all(sent.kind == "renewal" for _, sent in fleet.sent)
+def test_a_higher_epoch_makes_a_leader_step_down_until_it_leads_anew(bench: Bench) -> None:
+    assert StepDown(9) in bench.step(EpochSeen(9))
+    assert not any(isinstance(e, StepDown) for e in bench.step(EpochSeen(10)))
+    bench.agents["a"].enforced_w = 500.0
+    quiet = bench.run(TTL_S)
+    assert sends(quiet) == []
+    assert not any(isinstance(e, CommitGrants | LowerLedger) for e in quiet)
+    bench.step(TakenOver(Takeover(11, {})))
+    effects = bench.run(TTL_S - TICK_S)
+    assert {s.fence.epoch for s in sends(effects)} == {11}
+    assert sends(effects, "raise") == []
 
 
-def test_sequences_rise_and_decisions_replay() -> None:
-    fleet = Fleet().started()
-    effects = fleet.run(40, SignalReceived(EVENT, stored=True))
-    fences = [e.setpoint.fence for e in effects if isinstance(e, SendSetpoint)]
-    assert fences == sorted(set(fences))
-    for effect in effects:
-        if isinstance(effect, StoreDecision):
-            assert decide(effect.decision.inputs) == effect.decision.outcome
+def test_a_superseded_leader_still_cuts(bench: Bench) -> None:
+    bench.step(EpochSeen(9))
+    sent = sends(bench.step(SignalReceived(signal(value=3000.0), stored=False)))
+    assert len(sent) == 4
 
 
-def test_a_new_leader_renews_and_cuts_but_raises_nothing_for_one_ttl() -> None:
-    fleet = Fleet().started()
-    fleet.run(20, SignalReceived(EVENT, stored=True))
-    held = {name: setpoint.limit_w for name, setpoint in fleet.applied.items()}
-    fleet.brain = state(held, epoch=2)
-    fleet.brain.raises_from_s = moment(fleet.now_s + TTL_S).monotonic_s
-    effects = fleet.run(TTL_S - 1, ALL, FrontiersChanged({"chat": FRONTIER}))
-    assert set(kinds(effects)) <= {"renewal", "decrease"}
-    assert "renewal" in kinds(effects)
-    assert "raise" in kinds(fleet.run(6))
+def test_an_agent_that_knows_a_higher_epoch_makes_a_leader_step_down(bench: Bench) -> None:
+    bench.agents["b"].highest_epoch = 4
+    assert StepDown(4) in bench.run(TICK_S)
 
 
-def test_a_higher_epoch_stops_raises_and_renewals_until_we_lead_anew() -> None:
-    fleet = Fleet().started()
-    effects = fleet.tick(
-        TelemetryReceived(telemetry("a1", stamp_s=fleet.now_s + 9, highest_epoch=7))
-    )
-    assert StepDown(7) in effects
-    assert kinds(fleet.run(TTL_S)) == []
-    fleet.tick(TakenOver(Takeover(8, {})))
-    assert fleet.brain.epoch == 8
-    assert "renewal" in kinds(fleet.run(TTL_S))
+def test_a_leader_that_leads_anew_charges_what_others_granted_meanwhile(bench: Bench) -> None:
+    bench.step(SignalReceived(signal(value=3000.0), stored=True))
+    bench.run(5)
+    assert bench.charged_w("a") < 1200
+    bench.step(EpochSeen(2), TakenOver(Takeover(3, {"a": 1200.0})))
+    assert bench.charged_w("a") == 1200
+    bench.run(TTL_S)
+    assert bench.charged_w("a") < 1200
 
 
-def test_a_silent_node_is_charged_at_nameplate_and_the_others_make_room() -> None:
-    fleet = Fleet().started()
-    fleet.run(20, SignalReceived(EVENT, stored=True))
-    fleet.mute = {"b2"}
-    fleet.run(8)
-    seen = view(fleet.brain, moment(fleet.now_s))
-    silent = next(found for found in seen.nodes if found.id == "b2")
-    assert silent.status == "silent"
-    assert silent.charged_w == 1000.0
-    assert seen.exposure_w <= 2500.0 + 0.01
+def test_a_site_that_may_only_tighten_does_so_under_every_epoch(bench: Bench) -> None:
+    bench.state.raises_from_s = float("inf")
+    bench.step(EpochSeen(2), TakenOver(Takeover(3, {})))
+    assert bench.state.raises_from_s == float("inf")
 
 
-def test_a_silent_node_behind_a_boot_gate_keeps_its_charge() -> None:
-    fleet = Fleet()
-    tree = fleet.brain.topology
-    gated = tuple(replace(found, boot_gated=True) for found in tree.nodes)
-    fleet.brain.topology = replace(tree, nodes=gated)
-    fleet.tick(*(NodeDescribed(description(name, boot_gated=True)) for name in NODES))
-    fleet.started().run(20, SignalReceived(EVENT, stored=True))
-    fleet.mute = {"b2"}
-    fleet.run(8)
-    silent = next(f for f in view(fleet.brain, moment(fleet.now_s)).nodes if f.id == "b2")
-    assert silent.charged_w < 1000.0
+def test_an_old_cut_that_arrives_late_is_not_undone_without_a_grant(bench: Bench) -> None:
+    """The agent holds less than was sent; its watts may be somebody else's by now."""
+    bench.agents["a"].enforced_w = 500.0
+    bench.agents["a"].changed_s = bench.now_s
+    bench.state.raises_from_s = float("inf")
+    sent = [s for s in sends(bench.run(TTL_S)) if s.node == "a"]
+    assert {s.limit_w for s in sent} == {500.0}
+    assert bench.charged_w("a") == 500
 
 
-def test_a_node_that_does_not_obey_frees_nothing_and_the_excess_is_on_record() -> None:
-    fleet = Fleet().started()
-    fleet.deaf = {"a1"}
-    effects = fleet.run(40, SignalReceived(EVENT, stored=True))
-    stubborn = next(f for f in view(fleet.brain, moment(fleet.now_s)).nodes if f.id == "a1")
-    assert stubborn.charged_w == 1000.0
-    assert any(isinstance(effect, StoreShortfall) for effect in effects)
+def test_a_node_whose_cards_do_not_answer_is_cut_all_the_same() -> None:
+    bench = Bench()
+    bench.agents["a"].extra = {"enforced_w": None}
+    bench.run(TTL_S)
+    sent = sends(bench.step(SignalReceived(signal(value=3000.0), stored=False)), "decrease")
+    assert "a" in {s.node for s in sent} | {s.node for s in sends(bench.effects, "decrease")}
 
 
-def test_a_locked_out_node_is_sent_nothing_and_charged_at_nameplate() -> None:
-    fleet = Fleet().started()
-    fleet.run(10, LockoutsChanged(frozenset({"a2"})))
-    assert "a2" not in {sent.setpoint.node for _, sent in fleet.sent}
-    assert view(fleet.brain, moment(fleet.now_s)).nodes[1].status == "locked"
+def test_a_cancelled_event_gives_its_watts_back_after_its_recovery(bench: Bench) -> None:
+    bench.metered_w = 5000.0
+    bench.run(2)
+    bench.step(SignalReceived(signal(value=3000.0, ends_s=900), stored=True))
+    bench.run(2)
+    cancelled = bench.step(SignalCancelled(signal().key))
+    assert [record.status for record in events(cancelled)] == ["recovering"]
+    assert site_bound(bench).limit_w == 5000
+    assert "recovery" in site_bound(bench).reason
+    bench.run(SETTINGS.recovery_s)
+    assert site_bound(bench).limit_w == 6000
 
 
-def test_a_foreign_hand_is_reported_and_charged_not_fought() -> None:
-    fleet = Fleet().started()
-    held = fleet.applied["a1"]
-    fleet.mute = {"a1"}
-    raised: dict[str, Any] = {
-        "fence": held.fence,
-        "limit_w": held.limit_w - 200,
-        "lease": "held",
-        "enforced_w": held.limit_w,
-        "foreign": ("x",),
-        "stamp_s": fleet.now_s + 1,
-    }
-    fleet.tick(TelemetryReceived(telemetry("a1", **raised)))
-    assert view(fleet.brain, moment(fleet.now_s)).nodes[0].status == "foreign"
-    assert "a1" not in {sent.setpoint.node for _, sent in fleet.sent}
+def test_a_replayed_signal_changes_nothing(bench: Bench) -> None:
+    one = signal(value=3000.0, ends_s=900)
+    bench.step(SignalReceived(one, stored=False), SignalReceived(one, stored=True))
+    bench.run(5)
+    before = bench.state.decisions
+    assert bench.step(SignalReceived(one, stored=False), SignalReceived(one, stored=True)) == []
+    assert bench.state.decisions == before
 
 
-def test_an_event_runs_from_its_frozen_baseline_to_the_end_of_its_recovery() -> None:
-    fleet = Fleet().started()
-    effects = fleet.run(90, SignalReceived(EVENT, stored=True))
-    records = [e.event for e in effects if isinstance(e, StoreEvent)]
-    assert [record.status for record in records] == [
-        "scheduled",
-        "active",
-        "recovering",
-        "completed",
-    ]
-    assert records[1].baseline_w == 3000.0
-    assert records[1].guaranteed
+def test_an_unstored_signal_cannot_loosen_a_stored_one(bench: Bench) -> None:
+    """Neither under another id of its source nor under the same."""
+    bench.step(SignalReceived(signal(value=3000.0, ends_s=900), stored=True))
+    newer = signal("two", 5000.0, ends_s=900, issued_s=1)
+    bench.step(SignalReceived(newer, stored=False))
+    bench.step(SignalReceived(signal(value=5000.0, ends_s=900), stored=False))
+    assert site_bound(bench).limit_w == 3000
+    assert bench.state.events.records[signal().key].status == "active"
+    bench.step(SignalReceived(newer, stored=True))
+    assert site_bound(bench).limit_w == 5000
 
 
-def test_no_rebound_the_baseline_is_the_ceiling_while_an_event_recovers() -> None:
-    fleet = Fleet().started()
-    fleet.run(50, SignalReceived(EVENT, stored=True))
-    assert fleet.brain.bounds["facility"].limit_w == 3000.0
-    fleet.run(30)
-    assert fleet.brain.bounds["facility"].limit_w == 4500.0
+def test_an_unstored_reduction_tightens_at_once_and_its_event_is_stored_later(
+    bench: Bench,
+) -> None:
+    bench.metered_w = 5000.0
+    bench.run(3)
+    cut = signal("cut", 0.4, kind="reduction", ends_s=900)
+    effects = bench.step(SignalReceived(cut, stored=False))
+    assert len(sends(effects, "decrease")) == 4
+    assert events(effects) == []
+    assert site_bound(bench).limit_w == pytest.approx(3000)
+    (record,) = events(bench.step(SignalReceived(cut, stored=True)))
+    assert (record.status, record.baseline_w) == ("active", 5000)
 
 
-def test_a_cancelled_event_ends_at_once_and_recovers() -> None:
-    fleet = Fleet().started()
-    fleet.run(20, SignalReceived(EVENT, stored=True))
-    effects = fleet.run(1, SignalCancelled(EVENT.key))
-    assert "recovering" in [e.event.status for e in effects if isinstance(e, StoreEvent)]
+def test_a_signal_of_a_limit_nobody_knows_is_left_out(bench: Bench) -> None:
+    bench.step(SignalReceived(signal(value=1.0, limit_id="rack-9"), stored=True))
+    assert site_bound(bench).limit_w == 6000
 
 
-def test_a_report_of_an_unregistered_node_changes_nothing() -> None:
-    fleet = Fleet().started()
-    fleet.tick(TelemetryReceived(telemetry("stranger", fence=Fence(1, 1))))
-    assert set(fleet.brain.nodes) == set(NODES)
-    assert Fence(1, 1) > NO_FENCE
+def test_a_limit_of_zero_watts_brings_every_node_to_its_minimum(bench: Bench) -> None:
+    effects = bench.step(SignalReceived(signal(value=0.0), stored=False))
+    assert {s.limit_w for s in sends(effects, "decrease")} == {400.0}
+
+
+def test_a_limit_that_physics_forbids_is_a_shortfall_after_its_ramp(bench: Bench) -> None:
+    asked = signal(value=0.0, deadline_s=4.0, starts_s=bench.now_s, ends_s=900)
+    bench.step(SignalReceived(asked, stored=True))
+
+    def found(seconds: float) -> list[Shortfall]:
+        return [e.shortfall for e in bench.run(seconds) if isinstance(e, StoreShortfall)]
+
+    assert found(4.0) == []
+    site = [s for s in found(11.0) if s.limit_id == "site"]
+    assert [s.worst_w for s in site] == [pytest.approx(4 * 500 + 200)]
+    assert not site[0].measured
+
+
+def test_a_meter_that_repeats_itself_is_silent(bench: Bench) -> None:
+    stuck = MeterRead(MeterReading("site", 4000.0, at(0).utc))
+    for _ in range(40):
+        bench.step(stuck)
+        bench.run(TICK_S)
+    assert bench.state.metered_w("site", bench.now_s) is None
+
+
+def test_evidence_that_frees_watts_goes_to_the_ledger(bench: Bench) -> None:
+    effects = bench.step(SignalReceived(signal(value=3000.0), stored=True))
+    effects += bench.run(3)
+    lowered = [e.held_w for e in effects if isinstance(e, LowerLedger)]
+    assert lowered
+    assert all(w == bench.agents[name].enforced_w for held in lowered for name, w in held.items())
+
+
+def test_an_event_goes_on_after_a_restart_before_its_signal_is_read_back(bench: Bench) -> None:
+    bench.step(SignalReceived(signal(value=3000.0, ends_s=900), stored=True))
+    bench.run(1)
+    restarted = Bench(events=tuple(bench.state.events.records.values()), epoch=2)
+    assert events(restarted.effects) == []
+    restarted.step(SignalReceived(signal(value=3000.0, ends_s=900), stored=True))
+    assert restarted.state.events.records[signal().key].status == "active"
+    assert site_bound(restarted).limit_w == 3000
+
+
+def test_a_report_of_a_node_nobody_registered_changes_nothing(bench: Bench) -> None:
+    stranger = replace(bench.agents["a"].report(bench.now_s), node="z")
+    assert bench.step(TelemetryReceived(stranger)) == []
