@@ -118,9 +118,10 @@ class State:
         self.raises_from_s = max(self.raises_from_s, now_s + self.settings.ttl_s)
         for name, node in self.nodes.items():
             node.withdraw()
-            held_w = takeover.held_w.get(name)
+            node.ledger_w = takeover.held_w.get(name)
+            unknown_w = self.topology.node_by_id[name].nameplate_w
+            held_w = unknown_w if node.ledger_w is None else node.ledger_w
             node.exposure = inherited(node.exposure, held_w, takeover.epoch)
-            node.ledger_w = held_w
 
     def is_armed(self, node: Node) -> bool:
         """Whether setpoints may be sent to the node."""

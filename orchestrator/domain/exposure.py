@@ -54,13 +54,11 @@ def restored(held_w: float | None, epoch: int) -> NodeExposure:
 
     held_w: the ledger's figure, None when the ledger knows nothing of the node.
     """
-    return inherited(NodeExposure(), held_w, epoch)
+    return NodeExposure() if held_w is None else inherited(NodeExposure(), held_w, epoch)
 
 
-def inherited(exposure: NodeExposure, held_w: float | None, epoch: int) -> NodeExposure:
-    """Charge what leaders before this epoch may have sent; held_w as in restored."""
-    if held_w is None:
-        return exposure
+def inherited(exposure: NodeExposure, held_w: float, epoch: int) -> NodeExposure:
+    """Charge what leaders before this epoch may have sent, watts."""
     return with_hold(exposure, Hold(Fence(epoch - 1, LAST_SEQUENCE), held_w, None))
 
 

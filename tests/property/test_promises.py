@@ -106,7 +106,7 @@ def heal(site: Site) -> None:
             sim.start()
 
 
-@settings(max_examples=60)
+@settings(max_examples=80)
 @given(weathers, st.lists(events, min_size=1, max_size=25))
 def test_promises_hold_whatever_happens(
     weather: Weather, story: list[tuple[str, int, float, int]]

@@ -137,7 +137,6 @@ def test_after_a_takeover_what_the_ledger_held_counts_until_the_new_epoch_is_fol
 
 def test_what_another_leader_held_meanwhile_is_charged_on_top() -> None:
     assert inherited(evidenced(500), 1200.0, epoch=3).limit_w(HOST) == 1200
-    assert inherited(evidenced(500), None, epoch=3).limit_w(HOST) == 500
 
 
 def test_draws_add_up_towards_the_root() -> None:
