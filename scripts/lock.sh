@@ -20,6 +20,6 @@ compile() {
 }
 
 mkdir -p requirements
-compile requirements/lock.txt pyproject.toml --extra agent --extra orchestrator --extra dev "$@"
+compile requirements/lock.txt pyproject.toml --extra agent --extra orchestrator --extra bench --extra dev "$@"
 compile requirements/agent.txt pyproject.toml --extra agent "$@"
 compile requirements/installer.txt requirements/installer.in "$@"

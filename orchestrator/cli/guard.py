@@ -1,0 +1,40 @@
+"""What every command shares: one line for each error, files read with clear words."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.domain.errors import BallastError, ConfigurationError, InvalidInput
+
+Config = Annotated[
+    Path,
+    typer.Option("--config", "-c", help="TOML file; BALLAST_* in the environment overrides it."),
+]
+DEFAULT_CONFIG = Path("ballast.toml")
+
+
+def guarded(work: Callable[[], None]) -> None:
+    """Run a command; an error of ours becomes one line on standard error and status 1 or 2."""
+    try:
+        work()
+    except BallastError as error:
+        typer.echo(f"ballast: {error}", err=True)
+        bad_input = isinstance(error, ConfigurationError | InvalidInput)
+        raise typer.Exit(2 if bad_input else 1) from None
+
+
+def read_text(path: Path) -> str:
+    """The text of a file; ConfigurationError says why it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigurationError(f"cannot read {path}: {reason}") from error
+
+
+def print_json(document: object) -> None:
+    """One JSON document on standard output; NaN is refused, never written."""
+    typer.echo(json.dumps(document, indent=2, allow_nan=False))
