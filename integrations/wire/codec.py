@@ -55,6 +55,8 @@ _POINT = row(
         "power_w": _WATTS,
         "tok_s": _RATE,
         "itl_p95_ms": optional(number(low=0)),
+        "itl_p99_ms": optional(number(low=0)),
+        "clock_mhz": optional(number(low=0)),
     },
 )
 

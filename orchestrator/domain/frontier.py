@@ -11,7 +11,8 @@ class Candidate:
     """One operating point: a cap per card and a batch limit, with what the model expects of it.
 
     cap_w: watts per card. power_w: of all the node's cards. tok_s: of the node.
-    itl_p95_ms: None where the profile did not measure it.
+    itl_p95_ms, itl_p99_ms: None where the profile did not measure them.
+    clock_mhz: the highest SM clock that the cards are locked to, None where it is left free.
     """
 
     cap_w: float
@@ -19,6 +20,8 @@ class Candidate:
     power_w: float
     tok_s: float
     itl_p95_ms: float | None = None
+    itl_p99_ms: float | None = None
+    clock_mhz: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,10 @@ class CardReading:
 
 @dataclass(frozen=True, slots=True)
 class EngineReading:
-    """The serving engine of a node; generation_tokens counts since the engine started."""
+    """The serving engine of a node; generation_tokens counts since the engine started.
+
+    Latencies over the last seconds, in milliseconds; None where the engine does not say.
+    """
 
     running: int
     waiting: int
@@ -31,6 +34,8 @@ class EngineReading:
     itl_mean_ms: float | None
     itl_p95_ms: float | None
     ttft_p95_ms: float | None
+    itl_p99_ms: float | None = None
+    ttft_p99_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
