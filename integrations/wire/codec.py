@@ -129,6 +129,8 @@ FRONTIER: Final = Shape(
         "model_version": _NAME,
         "cards": integer(low=1, high=MAX_CARDS),
         "points": many(_POINT, MAX_POINTS),
+        "tok_s_band": optional(number(low=0)),
+        "power_band": optional(number(low=0)),
     },
 )
 ORCHESTRATOR_STATE: Final = Shape(OrchestratorState, {"epoch": integer(), "at": instant()})

@@ -29,17 +29,25 @@ class Frontier:
     """The candidates that no other beats in both limit and throughput, by rising limit.
 
     cards: number of cards of the node the profile was taken on; a candidate's node limit is
-    cap_w x cards. model_version names the fit it came from.
+    cap_w x cards. model_version names the fit it came from. tok_s_band, power_band: half widths of
+    the model's error bands as fractions, which hold about nine of ten runs; None where unknown.
+    The points never leave the range that was profiled.
     """
 
     deployment: str
     model_version: str
     cards: int
     points: tuple[Candidate, ...]
+    tok_s_band: float | None = None
+    power_band: float | None = None
 
     def limit_w(self, point: Candidate) -> float:
         """Sum of enforced limits in watts that the candidate asks for."""
         return point.cap_w * self.cards
+
+    def covers(self, cap_w: float) -> bool:
+        """Whether the model was profiled at so low a cap; above the last point no more is drawn."""
+        return bool(self.points) and cap_w >= self.points[0].cap_w * (1.0 - 1e-3)
 
     def within(self, limit_w: float) -> Candidate | None:
         """The fastest candidate whose node limit is at most limit_w, None if there is none."""
@@ -66,7 +74,13 @@ class Frontier:
 
 
 def pareto(
-    deployment: str, model_version: str, cards: int, candidates: Iterable[Candidate]
+    deployment: str,
+    model_version: str,
+    cards: int,
+    candidates: Iterable[Candidate],
+    *,
+    tok_s_band: float | None = None,
+    power_band: float | None = None,
 ) -> Frontier:
     """Keep the candidates that buy more tokens with every watt of cap they ask for.
 
@@ -80,4 +94,4 @@ def pareto(
             kept.append(candidate)
     if not kept:
         raise InvalidProfile(f"{deployment}: no candidate has a positive throughput")
-    return Frontier(deployment, model_version, cards, tuple(kept))
+    return Frontier(deployment, model_version, cards, tuple(kept), tok_s_band, power_band)

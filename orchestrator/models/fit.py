@@ -1,49 +1,50 @@
-"""Random forests of throughput, power and latency, fitted to the samples of one deployment."""
+"""The model of one deployment: the forms that won, their error bands and their valid range."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
-from numpy.typing import ArrayLike, NDArray
-from sklearn.ensemble import RandomForestRegressor
+from numpy.typing import ArrayLike
 
 from orchestrator.domain.errors import InvalidProfile
-from orchestrator.models.samples import MIN_ROWS, Samples
+from orchestrator.models.choice import Fit, choose, splits
+from orchestrator.models.forms import FORMS
+from orchestrator.models.points import FREE_MHZ, TARGETS, Axes, Flags, Floats, Points
+from orchestrator.models.samples import MIN_BATCHES, Samples
 
-Floats = NDArray[np.float64]
-TARGETS: Final = ("tok_s", "power_w", "itl_p95_ms")
-BAND: Final = 0.9
-"""The share of cells that an error band is meant to hold."""
+NEEDED: Final = ("tok_s", "power_w")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How to fit: with the samples it determines every prediction.
 
-    trees: at least 30, so that each cell is out of some tree's bag. features: columns of the
-    samples. version: raised when the same numbers would mean another fit.
+    trees, min_samples_leaf: of forests. forms: the contenders, see models.forms. folds: of the
+    cross-validation over cells. version: raised when the same numbers would mean another fit.
     """
 
-    trees: int = 60
+    trees: int = 30
     min_samples_leaf: int = 1
     seed: int = 0
-    features: tuple[str, ...] = ("cap_w", "batch")
-    version: int = 1
+    forms: tuple[str, ...] = tuple(FORMS)
+    folds: int = 5
+    version: int = 2
 
     def __post_init__(self) -> None:
-        if not 30 <= self.trees <= 2000 or self.min_samples_leaf < 1:
-            raise InvalidProfile("a recipe needs 30-2000 trees and min_samples_leaf of at least 1")
-        if not self.features or set(self.features) - {"cap_w", "batch"}:
-            raise InvalidProfile("features are cap_w, batch or both")
+        if not 1 <= self.trees <= 2000 or self.min_samples_leaf < 1 or not 2 <= self.folds <= 50:
+            raise InvalidProfile(
+                "a recipe needs 1-2000 trees, min_samples_leaf of at least 1 and 2-50 folds"
+            )
+        if not self.forms or set(self.forms) - set(FORMS):
+            raise InvalidProfile(f"forms are some of {', '.join(FORMS)}")
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Predictions with the range that holds about nine of ten unseen cells; shapes are equal."""
+    """Predictions with the range that holds about nine of ten runs; shapes are equal."""
 
     value: Floats
     low: Floats
@@ -51,36 +52,22 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
-    """One target's forest on the logarithm, so that errors are relative.
+class Prediction:
+    """What a model says of n points. inside: within the valid range; elsewhere bands are NaN."""
 
-    mape: mean absolute error of cells as a fraction, each predicted by the trees that never saw
-    it. spread: the BAND quantile of the same errors, as a logarithm.
-    """
+    inside: Flags
+    bands: Mapping[str, Band]
 
-    forest: Any = field(repr=False)
-    mape: float
-    spread: float
-
-    def predict(self, inputs: Floats) -> Band:
-        """Mean of the trees; the band is theirs or the unseen error, whichever is wider."""
-        trees = np.stack([tree.predict(inputs) for tree in self.forest.estimators_])
-        mean = trees.mean(axis=0)
-        low, high = np.quantile(trees, [(1 - BAND) / 2, (1 + BAND) / 2], axis=0)
-        return Band(
-            value=np.exp(mean),
-            low=np.exp(np.minimum(low, mean - self.spread)),
-            high=np.exp(np.maximum(high, mean + self.spread)),
-        )
+    def __getitem__(self, target: str) -> Band:
+        return self.bands[target]
 
 
 @dataclass(frozen=True, slots=True)
 class FittedModel:
     """What is known about a deployment, and where it may be believed.
 
-    caps_w (per card) and batches (of the node): the measured values, sorted; the model is valid
-    between their ends. version: hash of samples and recipe. fits: by target; the latency is
-    missing where the profile did not measure it.
+    axes: the measured values; the model is valid between their ends. version: hash of samples and
+    recipe. fits: by target; a latency is missing where the profile did not measure it.
     """
 
     deployment: str
@@ -89,30 +76,54 @@ class FittedModel:
     version: str
     samples_sha256: str
     recipe: Recipe
-    caps_w: tuple[float, ...]
-    batches: tuple[int, ...]
+    axes: Axes
     fits: Mapping[str, Fit]
 
-    def predict(self, cap_w: ArrayLike, batch: ArrayLike) -> dict[str, Band]:
-        """Bands by target for caps per card and batches of the node of one shape (n,)."""
-        inputs = self.inputs(cap_w, batch)
-        return {target: fit.predict(inputs) for target, fit in self.fits.items()}
+    def predict(
+        self, cap_w: ArrayLike, batch: ArrayLike, clock_mhz: ArrayLike | None = None
+    ) -> Prediction:
+        """Predictions by target at caps per card and batches of the node of one shape (n,).
 
-    def inputs(self, cap_w: ArrayLike, batch: ArrayLike) -> Floats:
-        """The forests' inputs, (n, features)."""
-        columns = {"cap_w": cap_w, "batch": batch}
-        return np.column_stack([np.asarray(columns[n], float) for n in self.recipe.features])
+        clock_mhz: locks, FREE_MHZ or None where there is none.
+        """
+        caps = np.atleast_1d(np.asarray(cap_w, float))
+        batches = np.broadcast_to(np.asarray(batch, float), caps.shape)
+        clocks = np.broadcast_to(FREE_MHZ if clock_mhz is None else clock_mhz, caps.shape)
+        inside = self.axes.covers(caps, batches, clocks)
+        asked = Points(caps[inside], batches[inside], np.asarray(clocks, float)[inside], self.gpus)
+        bands = {target: _band(fit, asked, inside) for target, fit in self.fits.items()}
+        return Prediction(inside, bands)
 
-    def covers(self, cap_w: float, batch: int) -> bool:
-        """Whether a point lies inside the profiled range; outside it predictions mean nothing."""
-        return (
-            self.caps_w[0] <= cap_w <= self.caps_w[-1]
-            and self.batches[0] <= batch <= self.batches[-1]
-        )
+    def covers(self, cap_w: float, batch: float, clock_mhz: float | None = None) -> bool:
+        """Whether a point lies inside the profiled range."""
+        clock = FREE_MHZ if clock_mhz is None else clock_mhz
+        return bool(self.axes.covers([cap_w], [batch], [clock])[0])
 
     def mape(self) -> dict[str, float]:
-        """Error of unseen cells by target, as fractions."""
+        """Error of unseen runs by target, as fractions."""
         return {target: fit.mape for target, fit in self.fits.items()}
+
+    def metrics(self) -> dict[str, Any]:
+        """What is recorded of the fit: forms, errors of all contenders, bands, valid range."""
+        return {
+            "mape": self.mape(),
+            "form": {target: fit.form for target, fit in self.fits.items()},
+            "contenders": {target: dict(fit.errors) for target, fit in self.fits.items()},
+            "band": {target: fit.band for target, fit in self.fits.items()},
+            "range": self.range(),
+        }
+
+    def range(self) -> dict[str, list[float | None]]:
+        """The ends of the valid range by axis; a clock of None is unlocked."""
+        ends = {
+            "cap_w": self.axes.caps_w,
+            "batch": self.axes.batches,
+            "clock_mhz": self.axes.clocks_mhz,
+        }
+        return {
+            name: [None if value == FREE_MHZ else value for value in (known[0], known[-1])]
+            for name, known in ends.items()
+        }
 
 
 DEFAULT_RECIPE: Final = Recipe()
@@ -121,22 +132,21 @@ DEFAULT_RECIPE: Final = Recipe()
 def fit(samples: Samples, deployment: str, recipe: Recipe = DEFAULT_RECIPE) -> FittedModel:
     """Fit one deployment; the same samples and recipe give the same model.
 
-    Runs of one (cap, batch) are averaged into a cell first: what is out of a tree's bag is then
-    unseen by it, repeats included. Raises InvalidProfile if the deployment was not profiled.
+    Raises InvalidProfile if the deployment was not profiled, or too little to judge a fit.
     """
     own = samples.of(deployment)
-    means = own.frame.groupby(["cap_w", "batch"], as_index=False)[list(TARGETS)].mean()
-    fits = {target: _fit(means.dropna(subset=[target]), target, recipe) for target in TARGETS}
+    runs = Points.of(own.frame)
+    cells, folds = runs.averaged(), list(splits(runs, recipe))
+    measured = [target for target in TARGETS if target in NEEDED or _enough(runs, target)]
     return FittedModel(
         deployment=deployment,
         gpu_model=str(own.frame["gpu_model"].iloc[0]),
-        gpus=int(own.frame["gpus"].iloc[0]),
+        gpus=runs.gpus,
         version=version_of(own, recipe),
         samples_sha256=own.sha256,
         recipe=recipe,
-        caps_w=tuple(sorted(own.frame["cap_w"].unique().tolist())),
-        batches=tuple(sorted(own.frame["batch"].unique().tolist())),
-        fits={target: found for target, found in fits.items() if found is not None},
+        axes=runs.axes,
+        fits={target: choose(cells, folds, target, recipe) for target in measured},
     )
 
 
@@ -146,17 +156,14 @@ def version_of(samples: Samples, recipe: Recipe) -> str:
     return sha256(text.encode()).hexdigest()[:12]
 
 
-def _fit(cells: pd.DataFrame, target: str, recipe: Recipe) -> Fit | None:
-    if target == "itl_p95_ms" and len(cells) < MIN_ROWS:
-        return None
-    truth = np.log(cells[target].to_numpy(dtype=np.float64))
-    forest = RandomForestRegressor(
-        n_estimators=recipe.trees,
-        min_samples_leaf=recipe.min_samples_leaf,
-        random_state=recipe.seed,
-        oob_score=True,
-        n_jobs=1,
-    ).fit(cells[list(recipe.features)].to_numpy(dtype=np.float64), truth)
-    unseen = forest.oob_prediction_ - truth
-    mape = float(np.mean(np.abs(np.expm1(unseen))))
-    return Fit(forest, mape, float(np.quantile(np.abs(unseen), BAND)))
+def _enough(runs: Points, target: str) -> bool:
+    """Whether a latency was measured over the whole range: all targets share one."""
+    known = runs.known(target)
+    return len(known) >= MIN_BATCHES and known.axes == runs.axes
+
+
+def _band(fit: Fit, asked: Points, inside: Flags) -> Band:
+    value = np.full(inside.shape, np.nan)
+    if len(asked):
+        value[inside] = np.exp(fit.predictor(asked))
+    return Band(value, value * np.exp(-fit.spread), value * np.exp(fit.spread))

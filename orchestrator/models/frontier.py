@@ -8,33 +8,36 @@ from sklearn.isotonic import isotonic_regression
 
 from orchestrator.domain.errors import InvalidProfile
 from orchestrator.domain.frontier import Candidate, Frontier, pareto
-from orchestrator.models.fit import FittedModel, Floats
+from orchestrator.models.fit import FittedModel
+from orchestrator.models.points import FREE_MHZ, RISES_WITH_CAP, Floats
 
 STEP_W: Final = 25.0
 LEAST_STEPS: Final = 12
+MOST_POINTS: Final = 1800
+"""What an agent is sent at most."""
 
 
 def candidates(model: FittedModel) -> tuple[Candidate, ...]:
-    """Every (cap, batch) worth considering: caps each 25 W or closer, batches as measured.
+    """Every (cap, batch, clock) worth considering, all inside the model's valid range.
 
-    A forest is a staircase between measured caps, so it is asked at those alone and lines are
-    drawn between them. Along rising caps throughput and power never fall, latency never rises:
-    what says otherwise is noise. Power never exceeds the caps. Sorted by cap, then batch.
+    Caps each 25 W or closer, batches and clocks as measured. Along rising caps throughput and power
+    never fall, latency never rises: what says otherwise is noise. Power never exceeds the caps.
+    Sorted by cap, then batch, then clock with the free one last.
     """
-    caps_w = _caps(model.caps_w)
-    power_w = _surface(model, "power_w", caps_w, rising=True)
-    tok_s = _surface(model, "tok_s", caps_w, rising=True)
-    latency = "itl_p95_ms" in model.fits
-    itl_ms = _surface(model, "itl_p95_ms", caps_w, rising=False) if latency else None
+    caps_w, batches = _caps(model), [round(batch) for batch in model.axes.batches]
+    table = {target: _surface(model, target, caps_w) for target in model.fits}
+    settings = list(product(caps_w, batches, model.axes.clocks_mhz))
     return tuple(
         Candidate(
             cap_w=cap_w,
             batch=batch,
-            power_w=round(min(float(power_w[row, column]), cap_w * model.gpus), 1),
-            tok_s=round(float(tok_s[row, column]), 2),
-            itl_p95_ms=None if itl_ms is None else round(float(itl_ms[row, column]), 3),
+            power_w=round(min(float(table["power_w"][row]), cap_w * model.gpus), 1),
+            tok_s=round(float(table["tok_s"][row]), 2),
+            itl_p95_ms=_latency_ms(table.get("itl_p95_ms"), row),
+            itl_p99_ms=_latency_ms(table.get("itl_p99_ms"), row),
+            clock_mhz=None if clock_mhz == FREE_MHZ else clock_mhz,
         )
-        for (row, cap_w), (column, batch) in product(enumerate(caps_w), enumerate(model.batches))
+        for row, (cap_w, batch, clock_mhz) in enumerate(settings)
     )
 
 
@@ -56,26 +59,36 @@ def frontier(model: FittedModel, itl_limit_ms: float | None = None) -> Frontier:
             f"{model.deployment}: no profiled point keeps p95 inter-token latency within "
             f"{itl_limit_ms:g} ms; raise the objective or profile smaller batches"
         )
-    return pareto(model.deployment, model.version, model.gpus, allowed)
+    return pareto(
+        model.deployment,
+        model.version,
+        model.gpus,
+        allowed,
+        tok_s_band=round(model.fits["tok_s"].band, 4),
+        power_band=round(model.fits["power_w"].band, 4),
+    )
 
 
-def _caps(measured: tuple[float, ...]) -> list[float]:
-    """Multiples of the step between the measured ends, and the ends themselves."""
-    low, high = measured[0], measured[-1]
-    step_w = min(STEP_W, (high - low) / LEAST_STEPS)
+def _latency_ms(column: Floats | None, row: int) -> float | None:
+    return None if column is None else round(float(column[row]), 3)
+
+
+def _caps(model: FittedModel) -> list[float]:
+    """Multiples of the step between the measured ends, the ends themselves, and not too many."""
+    low, high = model.axes.caps_w[0], model.axes.caps_w[-1]
+    if low == high:
+        return [low]
+    most = MOST_POINTS // (len(model.axes.batches) * len(model.axes.clocks_mhz))
+    step_w = max(min(STEP_W, (high - low) / LEAST_STEPS), (high - low) / max(1, most - 2))
     inner = np.arange(np.ceil(low / step_w), np.floor(high / step_w) + 1) * step_w
     return sorted({round(cap_w, 3) for cap_w in (low, *inner.tolist(), high)})
 
 
-def _surface(model: FittedModel, target: str, caps_w: list[float], *, rising: bool) -> Floats:
-    """Predictions of one target, (cap, batch), monotone along the caps."""
-    grid = list(product(model.caps_w, model.batches))
-    asked = model.fits[target].predict(
-        model.inputs([cap_w for cap_w, _ in grid], [batch for _, batch in grid])
-    )
-    knots = asked.value.reshape(len(model.caps_w), len(model.batches))
-    columns = [
-        np.interp(caps_w, model.caps_w, isotonic_regression(column, increasing=rising))
-        for column in knots.T
-    ]
-    return np.column_stack(columns)
+def _surface(model: FittedModel, target: str, caps_w: list[float]) -> Floats:
+    """Predictions of one target by cap, batch and clock, flat, monotone along the caps."""
+    shape = (len(caps_w), len(model.axes.batches), len(model.axes.clocks_mhz))
+    grid = np.meshgrid(caps_w, model.axes.batches, model.axes.clocks_mhz, indexing="ij")
+    asked = model.predict(*(part.ravel() for part in grid))[target].value.reshape(shape[0], -1)
+    rising = RISES_WITH_CAP[target]
+    columns = [isotonic_regression(column, increasing=rising) for column in asked.T]
+    return np.column_stack(columns).ravel()

@@ -10,12 +10,17 @@ from math import isfinite
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from orchestrator.domain.errors import InvalidProfile
 
 MIN_ROWS: Final = 12
 MIN_CAPS: Final = 3
+MIN_BATCHES: Final = 5
+"""Batches that a profile of a single cap must have."""
+MOST_FALL: Final = 0.3
+"""A larger fall of throughput or power while the cap rises is a mistake, not noise."""
 MAX_ROWS: Final = 200_000
 MOST_OVER_CAP: Final = 1.5
 """Power above this multiple of the caps is a wrong unit or another meter point, not overshoot."""
@@ -33,16 +38,20 @@ class _Row:
     power_w: float
     tok_s: float
     itl_p95_ms: float | None
+    itl_p99_ms: float | None
+    clock_mhz: float | None
 
 
 COLUMNS: Final = tuple(column.name for column in fields(_Row))
+OPTIONAL: Final = ("itl_p95_ms", "itl_p99_ms", "clock_mhz")
 
 
 @dataclass(frozen=True)
 class Samples:
     """Checked samples, sorted, so that the order of a file does not matter.
 
-    frame: one row a run with the columns of docs/profiles.md; an unknown latency is NaN.
+    frame: one row a run with the columns of docs/profiles.md; NaN for an unknown latency and a
+    free clock.
     sha256: of the canonical CSV. Two samples are equal if their hashes are.
     """
 
@@ -66,10 +75,11 @@ class Samples:
         return _canonical(self.frame)
 
 
-def read_profile(source: Path | str) -> Samples:
+def read_profile(source: Path | str, *, partial: bool = False) -> Samples:
     """Samples from a CSV file (a Path) or from the text of one (a str).
 
-    Raises InvalidProfile that names the line and the column, and says what to do.
+    partial: fewer rows than a fit needs will do. Raises InvalidProfile that names the line and the
+    column, and says what to do.
     """
     numbered = list(_rows(_text(source)))
     if not numbered:
@@ -80,8 +90,12 @@ def read_profile(source: Path | str) -> Samples:
         key=lambda row: tuple(-1.0 if value is None else value for value in astuple(row)),
     )
     frame = pd.DataFrame([astuple(row) for row in rows], columns=list(COLUMNS))
-    frame["itl_p95_ms"] = frame["itl_p95_ms"].astype("float64")
-    _check_deployments(frame)
+    frame[list(OPTIONAL)] = frame[list(OPTIONAL)].astype("float64")
+    for deployment, own in frame.groupby("deployment"):
+        _check_one_node(str(deployment), own)
+        _check_rising(str(deployment), own)
+        if not partial:
+            _check_enough(str(deployment), own)
     return Samples(frame, _hash(frame))
 
 
@@ -111,7 +125,7 @@ def _rows(text: str) -> Iterator[tuple[int, _Row]]:
 
 
 def _check_header(header: Sequence[str]) -> None:
-    needed = [name for name in COLUMNS if name != "itl_p95_ms"]
+    needed = [name for name in COLUMNS if name not in OPTIONAL]
     missing = [name for name in needed if name not in header]
     if missing:
         raise InvalidProfile(
@@ -131,9 +145,9 @@ def _row(cells: dict[str, str], line: int) -> _Row:
         batch=_whole(cells, line, "batch"),
         power_w=_number(cells, line, "power_w"),
         tok_s=_number(cells, line, "tok_s"),
-        itl_p95_ms=(
-            _number(cells, line, "itl_p95_ms") if cells.get("itl_p95_ms", "").strip() else None
-        ),
+        itl_p95_ms=_optional(cells, line, "itl_p95_ms"),
+        itl_p99_ms=_optional(cells, line, "itl_p99_ms"),
+        clock_mhz=_optional(cells, line, "clock_mhz"),
     )
     if not row.gpu_model:
         raise InvalidProfile(f"line {line}, column gpu_model: must not be empty")
@@ -166,6 +180,10 @@ def _number(cells: dict[str, str], line: int, column: str) -> float:
     return value
 
 
+def _optional(cells: dict[str, str], line: int, column: str) -> float | None:
+    return _number(cells, line, column) if cells.get(column, "").strip() else None
+
+
 def _whole(cells: dict[str, str], line: int, column: str) -> int:
     value = _number(cells, line, column)
     if value != int(value):
@@ -184,20 +202,41 @@ def _check_repeated(numbered: Sequence[tuple[int, _Row]]) -> None:
         seen[row] = line
 
 
-def _check_deployments(frame: pd.DataFrame) -> None:
-    for deployment, rows in frame.groupby("deployment"):
-        for column in ("gpu_model", "gpus"):
-            if rows[column].nunique() > 1:
-                raise InvalidProfile(
-                    f"{deployment}: column {column} must be the same in all of its rows, "
-                    f"found {', '.join(str(value) for value in rows[column].unique())}"
-                )
-        caps = rows["cap_w"].nunique()
-        if len(rows) < MIN_ROWS or caps < MIN_CAPS:
+def _check_one_node(deployment: str, rows: pd.DataFrame) -> None:
+    for column in ("gpu_model", "gpus"):
+        if rows[column].nunique() > 1:
             raise InvalidProfile(
-                f"{deployment}: {len(rows)} rows at {caps} caps are too few; profile at least "
-                f"{MIN_ROWS} runs at {MIN_CAPS} or more values of cap_w"
+                f"{deployment}: column {column} must be the same in all of its rows, "
+                f"found {', '.join(str(value) for value in rows[column].unique())}"
             )
+
+
+def _check_rising(deployment: str, rows: pd.DataFrame) -> None:
+    """Refuse what no noise explains: much less throughput or power at a higher cap."""
+    settings = ["clock_mhz", "batch", "cap_w"]
+    cells = rows.groupby(settings, dropna=False, as_index=False)[["tok_s", "power_w"]].mean()
+    for _, curve in cells.groupby(settings[:2], dropna=False):
+        for column in ("tok_s", "power_w"):
+            values = curve[column].to_numpy(float)
+            share = values / np.maximum.accumulate(values)
+            worst = int(share.argmin())
+            if share[worst] < 1.0 - MOST_FALL:
+                raise InvalidProfile(
+                    f"{deployment}: at batch {curve['batch'].iloc[0]:g} column {column} falls to "
+                    f"{share[worst]:.0%} where cap_w rises to {curve['cap_w'].iloc[worst]:g} W; "
+                    "measure that run again"
+                )
+
+
+def _check_enough(deployment: str, rows: pd.DataFrame) -> None:
+    caps, batches = rows["cap_w"].nunique(), rows["batch"].nunique()
+    at_one_cap = caps == 1 and batches >= MIN_BATCHES
+    if not at_one_cap and (len(rows) < MIN_ROWS or caps < MIN_CAPS):
+        raise InvalidProfile(
+            f"{deployment}: {len(rows)} rows at {caps} caps are too few; profile at least "
+            f"{MIN_ROWS} runs at {MIN_CAPS} or more values of cap_w, or {MIN_BATCHES} batches "
+            "at a single cap for a model that is valid there alone"
+        )
 
 
 def _canonical(frame: pd.DataFrame) -> str:

@@ -61,7 +61,7 @@ class _Fitted:
     version: str
     frontier: Frontier | None
     candidates: Frontier | None
-    mape: Mapping[str, float]
+    metrics: Mapping[str, Any]
     active: bool
 
 
@@ -118,10 +118,11 @@ class Calibration:
         if version in known:
             return own, _Fitted(deployment, version, None, None, {}, known[version].active)
         model = fit(samples, deployment, self._recipe)
-        log.info("fitted", deployment=deployment, version=version, mape=model.mape())
+        metrics = model.metrics()
+        log.info("fitted", deployment=deployment, version=version, **metrics)
         best = frontier(model)
         points = replace(best, points=candidates(model))
-        return own, _Fitted(deployment, version, best, points, model.mape(), False)
+        return own, _Fitted(deployment, version, best, points, metrics, False)
 
     def _store(self, own: Samples, found: _Fitted) -> str:
         if found.frontier is not None and found.candidates is not None:
@@ -134,7 +135,7 @@ class Calibration:
                 found.candidates,
                 samples_sha256=sha256,
                 recipe=self._recipe,
-                metrics={"mape": found.mape},
+                metrics=found.metrics,
                 simulated=self._simulated,
                 at=at,
             )

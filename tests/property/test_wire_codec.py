@@ -80,7 +80,13 @@ descriptions = st.builds(
 )
 points = st.builds(Candidate, amounts, st.integers(1, 4096), amounts, amounts, st.none() | amounts)
 frontiers = st.builds(
-    Frontier, words, words, st.integers(1, 64), st.lists(points, max_size=5).map(tuple)
+    Frontier,
+    words,
+    words,
+    st.integers(1, 64),
+    st.lists(points, max_size=5).map(tuple),
+    st.none() | amounts,
+    st.none() | amounts,
 )
 states = st.builds(codec.OrchestratorState, counts, st.datetimes(timezones=st.just(UTC)))
 

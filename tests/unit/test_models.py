@@ -17,7 +17,8 @@ from integrations.twin.sweep import (
 )
 from orchestrator.domain.errors import InvalidProfile
 from orchestrator.domain.frontier import Candidate
-from orchestrator.models.fit import FittedModel, Recipe, fit
+from orchestrator.models.fit import FittedModel, Recipe, fit, version_of
+from orchestrator.models.forms import FORMS
 from orchestrator.models.frontier import candidates, frontier
 from orchestrator.models.samples import Samples, read_profile
 
@@ -69,17 +70,16 @@ def test_stored_samples_and_recipe_give_the_same_frontier_to_the_byte(
 def test_other_samples_or_another_recipe_are_another_version(
     samples: Samples, model: FittedModel, tmp_path: Path
 ) -> None:
-    reseeded = fit(samples, DEPLOYMENT, Recipe(seed=1))
-    measured_again = fit(profile(tmp_path / "again.csv", seed=2), DEPLOYMENT)
-    assert len({model.version, reseeded.version, measured_again.version}) == 3
+    reseeded = version_of(samples, Recipe(seed=1))
+    measured_again = version_of(profile(tmp_path / "again.csv", seed=2), Recipe())
+    assert len({model.version, reseeded, measured_again}) == 3
 
 
-def test_the_error_band_holds_about_nine_of_ten_cells_measured_anew(
+def test_the_error_band_holds_about_nine_of_ten_runs_measured_anew(
     model: FittedModel, tmp_path: Path
 ) -> None:
     fresh = profile(tmp_path / "fresh.csv", seed=7).frame
-    bands = model.predict(fresh["cap_w"], fresh["batch"])
-    for target, band in bands.items():
+    for target, band in model.predict(fresh["cap_w"], fresh["batch"]).bands.items():
         inside = (band.low <= fresh[target]) & (fresh[target] <= band.high)
         assert inside.mean() > 0.85
         assert np.all(band.low <= band.value)
@@ -87,10 +87,27 @@ def test_the_error_band_holds_about_nine_of_ten_cells_measured_anew(
 
 
 def test_the_model_knows_where_it_was_measured(model: FittedModel) -> None:
-    low, high = model.caps_w[0], model.caps_w[-1]
-    assert model.covers(low, model.batches[0])
-    assert not model.covers(high + 1, model.batches[0])
-    assert not model.covers(low, model.batches[-1] + 1)
+    (low, *_, high), batches = model.axes.caps_w, model.axes.batches
+    assert model.covers(low, batches[0])
+    assert not model.covers(high + 1, batches[0])
+    assert not model.covers(low, batches[-1] + 1)
+    assert not model.covers(low, batches[0], clock_mhz=1200)
+
+
+def test_a_prediction_outside_the_range_is_marked_and_is_no_number(model: FittedModel) -> None:
+    (low, *_, high), batch = model.axes.caps_w, model.axes.batches[0]
+    found = model.predict([low - 1, low, high + 1], [batch] * 3)
+    assert found.inside.tolist() == [False, True, False]
+    assert np.isnan(found["tok_s"].value).tolist() == [True, False, True]
+
+
+def test_the_form_with_the_lowest_error_wins_and_every_contender_is_recorded(
+    model: FittedModel,
+) -> None:
+    for target, fit_ in model.fits.items():
+        assert set(fit_.errors) == set(FORMS)
+        assert fit_.errors[fit_.form] == min(fit_.errors.values()) == fit_.mape
+        assert model.metrics()["contenders"][target] == fit_.errors
 
 
 def test_the_frontier_rises_in_enough_steps_and_is_close_to_the_plant(model: FittedModel) -> None:
@@ -105,7 +122,7 @@ def test_the_frontier_rises_in_enough_steps_and_is_close_to_the_plant(model: Fit
 
 
 def test_candidates_are_monotone_along_the_caps_and_never_above_them(model: FittedModel) -> None:
-    for batch in model.batches:
+    for batch in model.axes.batches:
         row = [point for point in candidates(model) if point.batch == batch]
         assert len(row) == 21
         for left, right in pairwise(row):
@@ -128,14 +145,15 @@ def test_a_latency_objective_costs_throughput_and_one_out_of_reach_is_refused(
 
 
 def test_without_latencies_there_are_still_watts_and_tokens(samples: Samples) -> None:
-    lines = [line.rsplit(",", 1)[0] for line in samples.csv().splitlines()]
+    lines = [line.rsplit(",", 3)[0] for line in samples.csv().splitlines()]
     blind = fit(read_profile("\n".join(lines)), DEPLOYMENT)
     assert set(blind.mape()) == {"tok_s", "power_w"}
     assert frontier(blind, itl_limit_ms=1.0).points[0].itl_p95_ms is None
 
 
 @pytest.mark.parametrize(
-    "bad", [{"trees": 3}, {"min_samples_leaf": 0}, {"features": ("tok_s",)}, {"features": ()}]
+    "bad",
+    [{"trees": 0}, {"min_samples_leaf": 0}, {"forms": ("oracle",)}, {"forms": ()}, {"folds": 1}],
 )
 def test_a_recipe_that_cannot_be_fitted_is_refused(bad: dict[str, int]) -> None:
     with pytest.raises(InvalidProfile):

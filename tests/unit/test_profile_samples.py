@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from orchestrator.domain.errors import InvalidProfile
-from orchestrator.models.samples import COLUMNS, read_profile
+from orchestrator.models.samples import COLUMNS, OPTIONAL, read_profile
 
 HEADER = ",".join(COLUMNS)
 
 
 def rows(deployment: str = "chat") -> list[str]:
     return [
-        f"{deployment},H100,8,{cap_w},{batch},{6 * cap_w + batch},{10 * cap_w + batch},{batch / 4}"
+        f"{deployment},H100,8,{cap_w},{batch},{6 * cap_w + batch},{10 * cap_w + batch},{batch / 4},,"
         for cap_w in (300, 500, 700)
         for batch in (8, 16, 32, 64)
     ]
@@ -36,7 +36,8 @@ def test_a_profile_keeps_every_number() -> None:
     samples = read_profile(text(*rows("chat"), *rows("code")))
     assert samples.deployments() == ("chat", "code")
     first = samples.of("code").frame.iloc[0]
-    assert tuple(first) == ("code", "H100", 8, 300.0, 8, 1808.0, 3008.0, 2.0)
+    assert tuple(first)[:8] == ("code", "H100", 8, 300.0, 8, 1808.0, 3008.0, 2.0)
+    assert first[["itl_p99_ms", "clock_mhz"]].isna().all()
 
 
 def test_the_order_of_rows_and_columns_and_unknown_columns_do_not_matter(tmp_path: Path) -> None:
@@ -61,10 +62,32 @@ def test_another_number_is_another_hash() -> None:
 
 def test_latency_may_be_empty_or_its_column_missing() -> None:
     assert read_profile(changed(4, "itl_p95_ms", "")).frame["itl_p95_ms"].isna().sum() == 1
-    short = [line.rsplit(",", 1)[0] for line in rows()]
-    assert (
-        read_profile(text(*short, header=HEADER.rsplit(",", 1)[0])).frame["itl_p95_ms"].isna().all()
-    )
+    short = [line.rsplit(",", 3)[0] for line in rows()]
+    bare = read_profile(text(*short, header=HEADER.rsplit(",", 3)[0]))
+    assert bare.frame[list(OPTIONAL)].isna().all(axis=None)
+
+
+def test_a_clock_lock_and_a_99th_percentile_are_kept() -> None:
+    first = read_profile(changed(2, "clock_mhz", "1200").replace(",,1200", ",9.5,1200")).frame
+    locked = first[first["clock_mhz"].notna()]
+    assert locked[["itl_p99_ms", "clock_mhz"]].to_numpy().tolist() == [[9.5, 1200.0]]
+
+
+def test_a_profile_of_one_cap_needs_five_batches() -> None:
+    alone = [f"chat,H100,8,700,{batch},{2000 + batch},{batch},,," for batch in (1, 2, 4, 8, 16)]
+    assert read_profile(text(*alone)).frame["cap_w"].unique().tolist() == [700.0]
+    with pytest.raises(InvalidProfile, match="4 rows at 1 caps are too few"):
+        read_profile(text(*alone[:4]))
+
+
+def test_a_part_of_a_profile_is_taken_where_that_is_asked_for() -> None:
+    assert len(read_profile(text(*rows()[:2]), partial=True).frame) == 2
+
+
+def test_throughput_that_falls_far_while_the_cap_rises_is_refused() -> None:
+    with pytest.raises(InvalidProfile, match="at batch 8 column tok_s falls to 40%"):
+        read_profile(changed(10, "tok_s", "2003"))
+    assert read_profile(changed(10, "tok_s", "4900"))
 
 
 @pytest.mark.parametrize(
