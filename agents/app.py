@@ -16,6 +16,7 @@ from agents.clock import BootClock
 from agents.config import AgentConfig
 from agents.core.agent import Identity, start
 from agents.core.lease import Terms
+from agents.core.options import Service
 from agents.heartbeat import Heartbeat
 from agents.journal import Journal
 from agents.loop import AgentLoop, Outside, Pace
@@ -56,12 +57,20 @@ def compose(config: AgentConfig, transport: Transport | None = None) -> AgentLoo
             deployment=config.deployment,
             agent_version=agent_version(),
             boot_gated=config.boot_gated,
-            knobs=("cap", "batch") if engine else ("cap",),
+            knobs=_knobs(config, engine is not None),
+            service=Service(
+                config.itl_p99_ms, config.ttft_p99_ms, config.host_w, config.host_factor
+            ),
         ),
         incarnation(clock.now_s()),
         record,
     )
     return AgentLoop(state, config.site, outside, Pace(config.period_s, config.call_timeout_s))
+
+
+def _knobs(config: AgentConfig, engine: bool) -> tuple[str, ...]:
+    wanted = {"cap": True, "clock": config.clock_lock, "batch": engine}
+    return tuple(knob for knob, there in wanted.items() if there)
 
 
 def run(config: AgentConfig) -> None:

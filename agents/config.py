@@ -16,6 +16,9 @@ class AgentConfig:
     gpu: "nvml" or "twin:HOST:PORT" (simulated). gpu_uuids: the cards that the agent may turn;
         nvml touches no other.
     engine: "none" or "twin:HOST:PORT" (simulated).
+    clock_lock: whether the agent may also lock the cards' SM clock, which saves energy where no
+        cap binds. itl_p99_ms, ttft_p99_ms: latency objectives of the service, 99th percentiles.
+    host_w, host_factor: the host draws host_factor x cards + host_w at the wall.
     boot_gated: whether something else caps the cards after a reboot before they draw power.
     journal: file that survives the process. broker_password_file: holds the password alone.
     period_s: between two steps without messages. call_timeout_s: bound of a round of GPU calls.
@@ -31,6 +34,11 @@ class AgentConfig:
     journal: str
     gpu_uuids: tuple[str, ...] = ()
     engine: str = "none"
+    clock_lock: bool = False
+    itl_p99_ms: Annotated[float, Gt(0)] | None = None
+    ttft_p99_ms: Annotated[float, Gt(0)] | None = None
+    host_w: Annotated[float, Ge(0), Lt(1e5)] = 0.0
+    host_factor: Annotated[float, Ge(1), Le(2)] = 1.0
     boot_gated: bool = False
     broker_host: str = "127.0.0.1"
     broker_port: Annotated[int, Gt(0), Lt(65536)] = 1883

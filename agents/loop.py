@@ -9,6 +9,7 @@ import structlog
 
 from agents.core.agent import AgentState, step
 from agents.core.effects import (
+    ClockFailed,
     Connected,
     Effect,
     Journal,
@@ -17,6 +18,7 @@ from agents.core.effects import (
     Reading,
     Record,
     SetBatch,
+    SetClock,
     WriteCap,
     WriteResult,
 )
@@ -170,6 +172,8 @@ class AgentLoop:
                 case Journal():
                     self._unsaved = effect.record
                     self._save()
+                case SetClock(clock_mhz):
+                    self._set_clock(clock_mhz)
                 case SetBatch():
                     batch = effect
                 case Publish():
@@ -222,6 +226,15 @@ class AgentLoop:
 
     def _batch_set(self, call: Call[None]) -> None:
         self._complain("batch", str(call.error) if call.error else None)
+
+    def _set_clock(self, clock_mhz: float | None) -> None:
+        gpus = self._out.gpus
+        self._workers.submit("clock", lambda: gpus.set_clock_mhz(clock_mhz), self._clock_set)
+
+    def _clock_set(self, call: Call[None]) -> None:
+        self._complain("clock", str(call.error) if call.error else None)
+        if call.error:
+            self._inbox.put(ClockFailed())
 
     def _try_to_send(self, message: Ack | Telemetry | Description) -> None:
         try:

@@ -18,6 +18,9 @@ class Gpus(Protocol):
     def set_limit_w(self, uuid: str, limit_w: float) -> None:
         """Write one card's power limit in watts."""
 
+    def set_clock_mhz(self, clock_mhz: float | None) -> None:
+        """Lock the highest SM clock of every card; None frees it."""
+
 
 class Engine(Protocol):
     """The serving engine of a node; called from several threads. Raises EngineError."""

@@ -85,6 +85,7 @@ class NodeSettings(Strict):
     overhead_w: float = 350.0
     tolerance: float = 0.0
     boot_gated: bool = False
+    target_tok_s: float | None = None
 
 
 class TopologySettings(Strict):

@@ -13,6 +13,7 @@ from agents.core import guard as guards
 from agents.core import lease as leases
 from agents.core import snapshot
 from agents.core.effects import (
+    ClockFailed,
     Connected,
     Effect,
     Journal,
@@ -21,13 +22,15 @@ from agents.core.effects import (
     Reading,
     Record,
     SetBatch,
+    SetClock,
     WriteCap,
     WriteResult,
 )
 from agents.core.guard import Demand, Guard
 from agents.core.lease import Lease, Terms
+from agents.core.options import Order, Service
 from agents.core.snapshot import Meters
-from agents.core.tuning import Order, Plant, Tuner, batch_of, tune
+from agents.core.tuning import Plant, Tuner, batch_of, tune
 from orchestrator.domain.frontier import Frontier
 from orchestrator.domain.setpoint import Ack, Setpoint
 from orchestrator.domain.telemetry import Description, Telemetry
@@ -37,12 +40,16 @@ MAX_GAP_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What an agent says of itself; knobs: what it may turn, of "cap" and "batch"."""
+    """What an agent says of itself; knobs: what it may turn, of "cap", "clock" and "batch".
+
+    service: what its node promises to those it serves.
+    """
 
     deployment: str
     agent_version: str
     boot_gated: bool
     knobs: tuple[str, ...]
+    service: Service = field(default_factory=Service)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,7 @@ class AgentState:
     """Everything that a step needs of the past.
 
     first_incarnation: of the process; gaps adds a number to it. announce: a description is due.
+    clock_mhz: the lock last asked for, None for free; clock_known: whether one was asked for.
     """
 
     terms: Terms
@@ -64,6 +72,8 @@ class AgentState:
     frontier: Frontier | None = None
     now_s: float | None = None
     announce: bool = False
+    clock_mhz: float | None = None
+    clock_known: bool = False
 
 
 def start(terms: Terms, identity: Identity, incarnation: str, record: Record) -> AgentState:
@@ -84,11 +94,12 @@ def step(
     state = _tune(state, reading, now_s)
     state, writes = _plan(state)
     state, described = _describe(state)
+    state, clocks = _clock(state)
     batch = _batch(state, reading)
     effects: list[Effect] = [write for write in writes if not write.raises]
     effects += recorded
     effects += [write for write in writes if write.raises]
-    effects += [SetBatch(batch)] if batch is not None else []
+    effects += [*clocks, *([SetBatch(batch)] if batch is not None else [])]
     effects += [*described, *map(Publish, acks), Publish(_report(state, reading))]
     return state, tuple(effects)
 
@@ -123,6 +134,7 @@ def _receive(
 ) -> tuple[AgentState, list[Ack]]:
     lease = leases.advance(state.terms, state.lease, state.guard.enforced_w, now_s)
     frontier, announce, acks = state.frontier, state.announce, []
+    clock_known = state.clock_known
     for message in inbox:
         match message:
             case Setpoint():
@@ -134,9 +146,12 @@ def _receive(
                 frontier = _suitable(state, message)
             case Connected():
                 announce = True
+            case ClockFailed():
+                clock_known = False
             case WriteResult():
                 pass
-    return replace(state, lease=lease, frontier=frontier, announce=announce), acks
+    state = replace(state, lease=lease, frontier=frontier, announce=announce)
+    return replace(state, clock_known=clock_known), acks
 
 
 def _limited(ack: Ack, setpoint: Setpoint, guard: Guard) -> Ack:
@@ -148,8 +163,13 @@ def _limited(ack: Ack, setpoint: Setpoint, guard: Guard) -> Ack:
 
 
 def _suitable(state: AgentState, frontier: Frontier) -> Frontier | None:
-    """The frontier if it is of this node's deployment, else the one there was."""
-    return frontier if frontier.deployment == state.identity.deployment else state.frontier
+    """The points that this node's knobs can reach, if the frontier is of its deployment."""
+    if frontier.deployment != state.identity.deployment:
+        return state.frontier
+    if "clock" in state.identity.knobs:
+        return frontier
+    free = tuple(point for point in frontier.points if point.clock_mhz is None)
+    return replace(frontier, points=free)
 
 
 def _record(state: AgentState) -> tuple[AgentState, list[Effect]]:
@@ -168,9 +188,19 @@ def _tune(state: AgentState, reading: Reading, now_s: float) -> AgentState:
     if lease.ceiling_w is None or lease.setpoint is None or not state.guard.cards:
         return state
     order = Order(
-        lease.ceiling_w, lease.setpoint.target_tok_s, state.frontier, len(state.guard.cards)
+        lease.ceiling_w,
+        lease.setpoint.target_tok_s,
+        state.frontier,
+        len(state.guard.cards),
+        state.identity.service,
     )
-    plant = Plant(state.meters.tok_s, state.meters.power_w, state.guard.enforced_w, reading.engine)
+    plant = Plant(
+        state.meters.tok_s,
+        state.meters.power_w,
+        state.guard.enforced_w,
+        reading.engine,
+        reached=state.guard.reached and not state.guard.pending,
+    )
     return replace(state, tuner=tune(state.tuner, order, plant, now_s))
 
 
@@ -182,6 +212,15 @@ def _plan(state: AgentState) -> tuple[AgentState, tuple[WriteCap, ...]]:
     cap_w = state.tuner.choice.cap_w if lease.held else None
     guard, writes = guards.plan(state.guard, Demand(lease.ceiling_w, cap_w, lease.held))
     return replace(state, guard=guard), writes
+
+
+def _clock(state: AgentState) -> tuple[AgentState, list[SetClock]]:
+    """A new lock of the clocks; without a lease they stay as they are."""
+    wanted = state.tuner.choice.clock_mhz
+    known = state.clock_known and wanted == state.clock_mhz
+    if "clock" not in state.identity.knobs or not state.lease.held or known:
+        return state, []
+    return replace(state, clock_mhz=wanted, clock_known=True), [SetClock(wanted)]
 
 
 def _batch(state: AgentState, reading: Reading) -> int | None:

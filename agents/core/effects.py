@@ -28,11 +28,16 @@ class WriteResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockFailed:
+    """The clocks could not be locked or freed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Connected:
     """The transport has connected: the broker may have forgotten this node."""
 
 
-Message = Setpoint | Frontier | WriteResult | Connected
+Message = Setpoint | Frontier | WriteResult | ClockFailed | Connected
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,13 @@ class SetBatch:
     """Set the engine's batch limit, after the cap writes of the same step."""
 
     limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetClock:
+    """Lock the highest SM clock of every card, in MHz; None leaves the clocks to the driver."""
+
+    clock_mhz: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,4 +86,4 @@ class Journal:
     record: Record
 
 
-Effect = WriteCap | SetBatch | Publish | Journal
+Effect = WriteCap | SetBatch | SetClock | Publish | Journal

@@ -1,54 +1,47 @@
-"""The paper's policy: which cap per card and which batch serve the target for the fewest joules.
+"""The policy of a node: which cap, clock and batch serve what is asked for the fewest joules.
 
-The model's throughput is corrected by a factor that a PID controller keeps. A new operating point
-is chosen when the ceiling, the target or the frontier changes, or when the measured throughput
-stays off by more than the dead band for several intervals.
+It goes on from the paper's policy (PALS, arXiv 2605.21427): score the model's operating points,
+keep those that meet the target, take the most tokens per joule. A PID controller raises what is
+required while requests wait for want of it; what the node turns out to do corrects the model,
+point by point. A new ceiling or target is answered at once; everything else has patience.
 """
 
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from agents.core import pid as pids
+from agents.core.beliefs import Beliefs, learn
+from agents.core.options import Choice, Need, Option, Order, best, options
 from agents.core.pid import Gains, Pid
-from orchestrator.domain.frontier import Candidate, Frontier
+from agents.core.surface import Row, row_at, rows_of
 from orchestrator.domain.telemetry import EngineReading
 
-GAINS: Final = Gains(kp=0.1, ki=0.05, kd=0.05, filter_s=2.0, low=-0.3, high=0.3)
-DEAD_BAND: Final = 0.05
-PATIENCE_S: Final = 2.0
+GAINS: Final = Gains(kp=0.5, ki=0.2, kd=0.0, filter_s=2.0, low=0.0, high=0.5)
+DEAD_BAND: Final = 0.01
 SMOOTHING_S: Final = 1.5
+OFFER_S: Final = 10.0
+SETTLED_S: Final = 2.0
+PATIENCE_S: Final = 1.0
+DWELL_S: Final = 5.0
+WORTH: Final = 1.01
+"""A point must promise this much more tokens per joule to be worth a move."""
 BINDS: Final = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What the lease and the orchestrator ask for now; watts over all cards."""
-
-    ceiling_w: float
-    target_tok_s: float | None
-    frontier: Frontier | None
-    cards: int
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """An operating point. cap_w: per card, None for equal shares of the ceiling.
-
-    batch: None leaves the engine's limit alone.
-    """
-
-    cap_w: float | None = None
-    batch: int | None = None
+QUEUE: Final = 0.05
+"""A queue that is longer than this share of what runs means that more would be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """What the node does now: tokens per second, watts and the limits they run against."""
+    """What the node does now: tokens per second, watts and the limits they run against.
+
+    reached: the caps are read back where they shall be.
+    """
 
     tok_s: float | None
     power_w: float | None
     enforced_w: float | None
     engine: EngineReading | None
+    reached: bool = True
 
     @property
     def waits(self) -> bool:
@@ -66,47 +59,38 @@ class Plant:
 
 @dataclass(frozen=True, slots=True)
 class Tuner:
-    """State of the policy. off_s: how long the error has been beyond the dead band.
+    """State of the policy.
 
-    bias: predicted throughput is multiplied by 1 - bias.
+    since_s: when the choice was made. pressure: the share by which more is required than asked.
+    tok_s, offered_tok_s: smoothed over SMOOTHING_S and OFFER_S. queue: 0 to 1, how steadily
+    requests wait. slow: measured over modelled p99 inter-token latency, smoothed.
     """
 
     order: Order | None = None
+    rows: tuple[Row, ...] = ()
     choice: Choice = field(default_factory=Choice)
+    since_s: float = 0.0
     pid: Pid = field(default_factory=Pid)
-    bias: float = 0.0
+    pressure: float = 0.0
+    beliefs: Beliefs = field(default_factory=Beliefs)
     tok_s: float | None = None
+    offered_tok_s: float | None = None
+    queue: float | None = None
+    crowded: bool = False
+    slow: float = 1.0
     at_s: float = 0.0
-    off_s: float = 0.0
 
 
 def tune(tuner: Tuner, order: Order, plant: Plant, now_s: float) -> Tuner:
     """Follow the measurement, and choose anew where there is reason to."""
     dt_s, tuner = now_s - tuner.at_s, replace(tuner, at_s=now_s)
-    if order != tuner.order:
-        return _choose(_start(tuner, order), order)
-    target_tok_s = order.target_tok_s
-    if not target_tok_s or plant.tok_s is None or dt_s <= 0:
-        return tuner
-    tuner = _measure(tuner, target_tok_s, plant, plant.tok_s, dt_s)
-    return _choose(tuner, order) if tuner.off_s >= PATIENCE_S else tuner
-
-
-def choose(order: Order, bias: float = 0.0) -> Choice:
-    """The most tokens per joule among the candidates that meet the target within the ceiling.
-
-    Without such a candidate: equal shares of the whole ceiling, and the batch of the fastest
-    candidate that fits.
-    """
-    frontier = order.frontier
-    if frontier is None or not frontier.points or frontier.cards != order.cards:
-        return Choice()
-    fitting = [p for p in frontier.points if p.cap_w * order.cards <= order.ceiling_w + 1e-6]
-    meeting = [p for p in fitting if _meets(p, order.target_tok_s, bias)]
-    if meeting:
-        best = max(meeting, key=lambda p: (p.tok_s / max(p.power_w, 1.0), p.tok_s))
-        return Choice(best.cap_w, best.batch)
-    return Choice(None, max(fitting, key=_speed, default=min(frontier.points, key=_cap)).batch)
+    before, tuner = tuner.order, _take(tuner, order)
+    if plant.tok_s is not None and plant.engine is not None and dt_s > 0:
+        tuner = _follow(tuner, plant, plant.engine, plant.tok_s, dt_s)
+        tuner = _learn(tuner, plant, plant.engine, plant.tok_s, now_s)
+    if not _usable(order):
+        return replace(tuner, choice=Choice())
+    return _choose(tuner, order, now_s, at_once=before != order)
 
 
 def batch_of(engine: EngineReading | None, wanted: int | None, *, reached: bool) -> int | None:
@@ -119,48 +103,128 @@ def batch_of(engine: EngineReading | None, wanted: int | None, *, reached: bool)
     return None
 
 
-def _meets(point: Candidate, target_tok_s: float | None, bias: float) -> bool:
-    return target_tok_s is not None and point.tok_s * (1.0 - bias) >= target_tok_s
+def _usable(order: Order) -> bool:
+    frontier = order.frontier
+    return frontier is not None and bool(frontier.points) and frontier.cards == order.cards
 
 
-def _speed(point: Candidate) -> float:
-    return point.tok_s
-
-
-def _cap(point: Candidate) -> float:
-    return point.cap_w
-
-
-def _start(tuner: Tuner, order: Order) -> Tuner:
-    """Go on with the present bias, or without one where the model or the target is another."""
+def _take(tuner: Tuner, order: Order) -> Tuner:
+    """Work for this order: what was learned stays with the model it was learned of."""
     before = tuner.order
-    same = before is not None and (before.target_tok_s, before.frontier) == (
-        order.target_tok_s,
-        order.frontier,
+    if before == order:
+        return tuner
+    tuner = replace(tuner, order=order)
+    if before is None or before.frontier is not order.frontier:
+        points = order.frontier.points if order.frontier else ()
+        tuner = replace(tuner, rows=rows_of(points), beliefs=Beliefs(), slow=1.0)
+    if before is None or before.target_tok_s != order.target_tok_s:
+        tuner = replace(tuner, pid=Pid(), pressure=0.0)
+    return tuner
+
+
+def _follow(tuner: Tuner, plant: Plant, engine: EngineReading, tok_s: float, dt_s: float) -> Tuner:
+    """Smooth what is served and what waits, and let the PID answer a lasting shortfall."""
+    smooth = _smoothed(tuner.tok_s, tok_s, dt_s, SMOOTHING_S)
+    offered = _smoothed(tuner.offered_tok_s, tok_s, dt_s, OFFER_S)
+    long = engine.waiting > QUEUE * engine.running
+    queue = _smoothed(tuner.queue, float(long), dt_s, SETTLED_S)
+    crowded = queue > 0.8 or (tuner.crowded and queue > 0.2)
+    tuner = replace(tuner, tok_s=smooth, offered_tok_s=offered, queue=queue, crowded=crowded)
+    error = _error(tuner, engine, smooth)
+    if abs(error) < DEAD_BAND:
+        error = 0.0
+    pid, pressure = pids.advance(
+        tuner.pid, GAINS, error, 0.0, dt_s, integrate=plant.binds or error < 0
     )
-    bias = tuner.bias if same else 0.0
-    return replace(
-        tuner, order=order, bias=bias, off_s=0.0, pid=pids.reset(tuner.pid, GAINS, 0.0, bias)
+    return replace(tuner, pid=pid, pressure=pressure)
+
+
+def _error(tuner: Tuner, engine: EngineReading, tok_s: float) -> float:
+    """Relative shortfall of min(target, offered); negative where there is more than enough."""
+    order = tuner.order
+    if order is None:
+        return 0.0
+    if order.service.ttft_p99_ms is not None:
+        if engine.waiting == 0:
+            return -0.1
+        return engine.waiting / (engine.waiting + engine.running)
+    if not order.target_tok_s:
+        return 0.0
+    if engine.waiting == 0:
+        return -0.1
+    return (order.target_tok_s - tok_s) / order.target_tok_s
+
+
+def _learn(tuner: Tuner, plant: Plant, engine: EngineReading, tok_s: float, now_s: float) -> Tuner:
+    """Compare the node with its model where both stand still: caps in force, something running."""
+    row = _row(tuner)
+    settled = plant.reached and now_s - tuner.since_s >= SETTLED_S and engine.running > 0
+    if row is None or not settled or not tok_s or not plant.power_w:
+        return tuner
+    expected = row.at(engine.running)
+    nearest = min(row.points, key=lambda point: abs(point.batch - engine.running))
+    key = (row.cap_w, row.clock_mhz, nearest.batch)
+    beliefs = learn(
+        tuner.beliefs, key, tok_s / expected.tok_s, plant.power_w / max(expected.power_w, 1.0)
     )
+    modelled = expected.itl_p99_ms
+    slow = tuner.slow
+    if modelled and engine.itl_p99_ms:
+        slow += (engine.itl_p99_ms / modelled - slow) * 0.05
+    return replace(tuner, beliefs=beliefs, slow=min(2.0, max(0.5, slow)))
 
 
-def _choose(tuner: Tuner, order: Order) -> Tuner:
-    return replace(tuner, choice=choose(order, tuner.bias), off_s=0.0)
+def _row(tuner: Tuner) -> Row | None:
+    """The row that the present choice lies on."""
+    order, choice = tuner.order, tuner.choice
+    if order is None or choice.batch is None:
+        return None
+    share_w = order.ceiling_w / order.cards
+    if choice.cap_w is None and choice.clock_mhz is None:
+        return row_at(tuner.rows, share_w)
+    for row in tuner.rows:
+        if row.clock_mhz == choice.clock_mhz and choice.cap_w in {None, row.cap_w}:
+            return row
+    return None
 
 
-def _measure(tuner: Tuner, target_tok_s: float, plant: Plant, tok_s: float, dt_s: float) -> Tuner:
-    """One PID step on min(target, offered) - measured, relative to the target.
+def _need(tuner: Tuner, order: Order) -> Need:
+    """What must be served: the target, or what is offered where that is less or is promised."""
+    more = 1.0 + tuner.pressure
+    offered, target = tuner.offered_tok_s, order.target_tok_s
+    if order.service.ttft_p99_ms is not None:
+        if offered is None:
+            return Need(None, crowded=True)
+        return Need(max(offered, tuner.tok_s or 0.0) * more, crowded=False)
+    if not target:
+        return Need(None, crowded=True)
+    if tuner.crowded or offered is None:
+        return Need(target * more, crowded=True)
+    return Need(min(target, offered) * more, crowded=False)
 
-    While nothing waits all that is offered is served, so measured is what was offered. The integral
-    also stands still while the whole ceiling is used: there is nothing left to choose.
-    """
-    before = tok_s if tuner.tok_s is None else tuner.tok_s
-    smooth = before + (tok_s - before) * dt_s / (SMOOTHING_S + dt_s)
-    wanted = target_tok_s if plant.waits else min(target_tok_s, smooth)
-    error = (wanted - smooth) / target_tok_s
-    integrate = plant.waits and plant.binds and tuner.choice.cap_w is not None
-    pid, bias = pids.advance(
-        tuner.pid, GAINS, error, smooth / target_tok_s, dt_s, integrate=integrate
-    )
-    off_s = tuner.off_s + dt_s if abs(error) > DEAD_BAND else 0.0
-    return replace(tuner, pid=pid, bias=bias, tok_s=smooth, off_s=off_s)
+
+def _choose(tuner: Tuner, order: Order, now_s: float, *, at_once: bool) -> Tuner:
+    need = _need(tuner, order)
+    found = tuple(options(order, tuner.rows, tuner.beliefs, need, tuner.slow))
+    chosen = best(found)
+    if chosen is None:
+        lowest = min(tuner.rows, key=lambda row: row.cap_w).points[-1].batch
+        return replace(tuner, choice=Choice(None, lowest))
+    present = next((option for option in found if option.choice == tuner.choice), None)
+    passed_s = now_s - tuner.since_s
+    if chosen.choice == tuner.choice or not (at_once or _due(present, chosen, passed_s)):
+        return tuner
+    return replace(tuner, choice=chosen.choice, since_s=now_s)
+
+
+def _due(present: Option | None, chosen: Option, passed_s: float) -> bool:
+    """Whether to move: soon where the present point no longer serves, with patience for a gain."""
+    if present is None:
+        return True
+    if chosen.serves and not (present.serves and present.within):
+        return passed_s >= PATIENCE_S
+    return passed_s >= DWELL_S and chosen.gain > WORTH * present.gain
+
+
+def _smoothed(before: float | None, value: float, dt_s: float, over_s: float) -> float:
+    return value if before is None else before + (value - before) * dt_s / (over_s + dt_s)

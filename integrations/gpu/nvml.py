@@ -38,6 +38,16 @@ class NvmlGpus:
             handle = self._handle(uuid)
             self._nvml.nvmlDeviceSetPowerManagementLimit(handle, int(limit_w) * MW_PER_W)
 
+    def set_clock_mhz(self, clock_mhz: float | None) -> None:
+        """Lock the SM clock of every card to at most this; None frees it."""
+        for uuid in self._uuids:
+            with self._translated(f"locking the clock of {uuid}"):
+                handle = self._handle(uuid)
+                if clock_mhz is None:
+                    self._nvml.nvmlDeviceResetGpuLockedClocks(handle)
+                else:
+                    self._nvml.nvmlDeviceSetGpuLockedClocks(handle, 0, int(clock_mhz))
+
     def _read(self, uuid: str) -> CardReading:
         handle, nvml = self._handle(uuid), self._nvml
         low_mw, high_mw = nvml.nvmlDeviceGetPowerManagementLimitConstraints(handle)

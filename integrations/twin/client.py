@@ -124,6 +124,10 @@ class TwinGpus:
             "set_limit", failure=GpuError, node=self._node, uuid=uuid, limit_w=limit_w
         )
 
+    def set_clock_mhz(self, clock_mhz: float | None) -> None:
+        """Lock the highest SM clock of every card; None frees it."""
+        self._connection.call("set_clock", failure=GpuError, node=self._node, clock_mhz=clock_mhz)
+
 
 def _card(card: dict[str, Any]) -> CardReading:
     return CardReading(

@@ -176,7 +176,7 @@ def _publish(state: State, move: Move, fence: Fence, now: Moment) -> Effect:
     setpoint = Setpoint(
         node=move.node,
         limit_w=move.limit_w,
-        target_tok_s=None,
+        target_tok_s=state.topology.node_by_id[move.node].target_tok_s,
         ttl_s=state.settings.ttl_s,
         fence=fence,
         incarnation=node.telemetry.incarnation,

@@ -15,6 +15,8 @@ from orchestrator.domain.frontier import Frontier
 from orchestrator.domain.timeline import Bound
 from orchestrator.domain.topology import Node, Topology
 
+TARGET_HEADROOM = 1.03
+"""What a target is raised by, so that the model's error does not make it missed."""
 BEYOND_WORTH = 0.02
 """What a token per second beyond the offered load is worth: enough to use watts left over."""
 
@@ -113,9 +115,9 @@ def _device(inputs: DecisionInputs, node: Node) -> Device:
         return Device(node.id, (node.limit,), draw_w, draw_w, tier=node.tier, weight=node.weight)
     frontier = inputs.frontiers.get(node.deployment)
     points = _points(node, frontier) if frontier else ()
-    offered_tok_s = inputs.offered_tok_s.get(node.id)
-    if offered_tok_s is not None:
-        points = _worth(points, offered_tok_s)
+    enough_tok_s = _enough_tok_s(inputs, node)
+    if enough_tok_s is not None:
+        points = _worth(points, enough_tok_s)
     return Device(
         id=node.id,
         limits=(node.limit,),
@@ -135,10 +137,20 @@ def _points(node: Node, frontier: Frontier) -> tuple[tuple[float, float], ...]:
     )
 
 
+def _enough_tok_s(inputs: DecisionInputs, node: Node) -> float | None:
+    """The throughput beyond which a node's tokens are worth little, None if all are wanted."""
+    known = []
+    if node.id in inputs.offered_tok_s:
+        known.append(inputs.offered_tok_s[node.id])
+    if node.target_tok_s is not None:
+        known.append(TARGET_HEADROOM * node.target_tok_s)
+    return min(known, default=None)
+
+
 def _worth(
     points: tuple[tuple[float, float], ...], offered_tok_s: float
 ) -> tuple[tuple[float, float], ...]:
-    """Discount tokens beyond the offered load: watts go there only when nobody else needs them."""
+    """Discount tokens beyond what is enough: watts go there only when nobody else needs them."""
     found: list[tuple[float, float]] = []
     for index, (draw_w, tok_s) in enumerate(points):
         if index and points[index - 1][1] < offered_tok_s < tok_s:
@@ -172,6 +184,8 @@ def _target(inputs: DecisionInputs, node: Node, result: Result) -> Target:
 def _reason(inputs: DecisionInputs, node: Node, result: Result) -> str:
     words = result.binding.get(node.id, "not bound")
     offered_tok_s = inputs.offered_tok_s.get(node.id)
+    if node.target_tok_s is not None:
+        words = f"{words}; target {node.target_tok_s:,.0f} tok/s"
     return words if offered_tok_s is None else f"{words}; offered {offered_tok_s:,.0f} tok/s"
 
 

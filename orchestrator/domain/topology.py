@@ -38,6 +38,8 @@ class Node:
         confidence bound (the PALS paper measured 0.05 and 340-350 W on 4 x A100).
     tolerance: how far a card may exceed its enforced limit, as a fraction.
     tier: flexibility 0..3, the allowed loss of throughput is 0/10/25/50 %.
+    target_tok_s: the throughput that is enough; the agent saves what it can beyond it, and tokens
+        beyond it are worth little to the split. None: as much as its watts buy.
     """
 
     id: str
@@ -53,6 +55,7 @@ class Node:
     overhead_w: float = 350.0
     tolerance: float = 0.0
     boot_gated: bool = False
+    target_tok_s: float | None = None
 
     def draw_w(self, limit_w: float) -> float:
         """The most the host may draw in watts while its cards enforce limit_w in sum."""
@@ -180,6 +183,10 @@ def _check_node(node: Node, known: set[str]) -> None:
     if not (all(0 <= value < inf for value in overheads) and 0 < node.weight < inf):
         raise InvalidTopology(
             f"node {node.id}: overheads cannot be negative, weight must be > 0, all are finite"
+        )
+    if node.target_tok_s is not None and not 0 < node.target_tok_s < inf:
+        raise InvalidTopology(
+            f"node {node.id}: target_tok_s must be above 0; leave it out for none"
         )
     if node.cards < 1:
         raise InvalidTopology(f"node {node.id}: cards must be at least 1")

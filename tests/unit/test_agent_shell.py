@@ -94,6 +94,9 @@ class Cards:
             for uuid, limit_w in self.limits_w.items()
         )
 
+    def set_clock_mhz(self, clock_mhz: float | None) -> None:
+        self.clock_mhz = clock_mhz
+
     def set_limit_w(self, uuid: str, limit_w: float) -> None:
         if uuid in self.broken:
             raise GpuError(f"{uuid} does not answer")

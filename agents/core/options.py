@@ -1,0 +1,166 @@
+"""Which operating points are open to a node now, what each would cost, and which is the best.
+
+A point is open when its caps fit under the ceiling, its inter-token latency stays within the
+objective, and it serves what is required. Among those the most tokens per joule win, counted at
+the host's wall; where none is open, the fastest that fits.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import Final
+
+from agents.core.beliefs import Beliefs, Key
+from agents.core.surface import Row, row_at
+from orchestrator.domain.frontier import Candidate, Frontier
+
+CROWD: Final = 3.0
+"""How many standard deviations of what runs, a Poisson number, a batch limit leaves room for."""
+FULL: Final = 0.97
+"""A clock-locked point whose power stays below this share of the ceiling needs no lower cap."""
+CURIOSITY: Final = 0.5
+"""How many standard deviations of doubt count in favour of a point that was never tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What the operator promises of a node, and what its host adds to the cards.
+
+    itl_p99_ms, ttft_p99_ms: objectives, None for none. Host power: host_factor x cards + host_w.
+    """
+
+    itl_p99_ms: float | None = None
+    ttft_p99_ms: float | None = None
+    host_w: float = 0.0
+    host_factor: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the lease and the orchestrator ask for now; watts over all cards."""
+
+    ceiling_w: float
+    target_tok_s: float | None
+    frontier: Frontier | None
+    cards: int
+    service: Service = field(default_factory=Service)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An operating point. cap_w: per card, None for equal shares of the ceiling.
+
+    batch: None leaves the engine's limit alone. clock_mhz: None leaves the clock free.
+    """
+
+    cap_w: float | None = None
+    batch: int | None = None
+    clock_mhz: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a node must serve. required_tok_s: None for as much as it can.
+
+    crowded: requests always wait, so that every batch runs full; else required_tok_s is all that
+    there is to serve.
+    """
+
+    required_tok_s: float | None
+    crowded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A point that fits under the ceiling, with what is expected of it. key: as in Beliefs.
+
+    gain: tokens per joule, doubt counted in its favour. serves: whether it is enough.
+    """
+
+    choice: Choice
+    key: Key
+    capacity_tok_s: float
+    power_w: float
+    gain: float
+    serves: bool
+    within: bool
+
+
+def best(found: Sequence[Option]) -> Option | None:
+    """The best open point; else the fastest within its latency; else the fastest. None: none."""
+    open_ = [option for option in found if option.serves and option.within]
+    if open_:
+        return max(open_, key=lambda option: (option.gain, option.capacity_tok_s))
+    within = [option for option in found if option.within] or found
+    return max(within, key=lambda option: option.capacity_tok_s, default=None)
+
+
+def options(
+    order: Order, rows: tuple[Row, ...], beliefs: Beliefs, need: Need, slow: float
+) -> Iterator[Option]:
+    """Every point that fits under the ceiling.
+
+    slow: measured over modelled inter-token latency.
+    """
+    for row in _fitting(order, rows):
+        for point in row.points:
+            yield _option(order, row, point, beliefs, need, slow)
+
+
+def _fitting(order: Order, rows: tuple[Row, ...]) -> Iterator[Row]:
+    """Rows whose caps fit, and one for exactly the ceiling."""
+    share_w = order.ceiling_w / order.cards
+    exact = row_at(rows, share_w)
+    if exact is not None:
+        yield exact
+    for row in rows:
+        if row.cap_w <= share_w + 1e-6 and row is not exact:
+            yield row
+        elif row.clock_mhz is not None and row.cap_w > share_w:
+            under = [p for p in row.points if p.power_w <= FULL * order.ceiling_w]
+            if under:
+                yield Row(share_w, row.clock_mhz, tuple(under))
+
+
+def _option(
+    order: Order, row: Row, point: Candidate, beliefs: Beliefs, need: Need, slow: float
+) -> Option:
+    key = (row.cap_w, row.clock_mhz, point.batch)
+    learned = beliefs.of(key)
+    capacity_tok_s = learned.tok * point.tok_s
+    running, serves = _runs(row, point, need, learned.tok, capacity_tok_s)
+    expected = row.at(running)
+    served_tok_s = learned.tok * expected.tok_s
+    power_w = learned.power * expected.power_w
+    wall_w = order.service.host_factor * power_w + order.service.host_w
+    doubt = 1.0 + CURIOSITY * learned.spread if need.crowded else 1.0
+    whole = row.cap_w * order.cards > order.ceiling_w - 1e-6
+    choice = Choice(None if whole else row.cap_w, point.batch, row.clock_mhz)
+    within = _within(order.service, row.at(_busy(running, point)), slow)
+    gain = doubt * served_tok_s / wall_w
+    return Option(choice, key, capacity_tok_s, power_w, gain, serves, within)
+
+
+def _runs(
+    row: Row, point: Candidate, need: Need, tok: float, capacity_tok_s: float
+) -> tuple[float, bool]:
+    """How many requests will run, and whether that serves what is required."""
+    required = need.required_tok_s
+    if need.crowded or required is None:
+        return point.batch, required is not None and capacity_tok_s >= required
+    running = row.batch_for(required / tok)
+    if running is None or running > point.batch:
+        return point.batch, False
+    return running, _busy(running, None) <= point.batch
+
+
+def _busy(running: float, point: Candidate | None) -> float:
+    """The most requests that run at once in all but rare moments."""
+    crowd = running + CROWD * sqrt(running)
+    return crowd if point is None else min(crowd, point.batch)
+
+
+def _within(service: Service, expected: Candidate, slow: float) -> bool:
+    objective = service.itl_p99_ms
+    itl_ms = expected.itl_p99_ms if expected.itl_p99_ms is not None else expected.itl_p95_ms
+    return objective is None or itl_ms is None or slow * itl_ms <= objective
