@@ -18,7 +18,8 @@ NOISE: Final = 0.04
 """Standard deviation, as a fraction, of one measurement over half a second."""
 MEMORY: Final = 120.0
 """Measurements after which old ones begin to be forgotten."""
-FURTHEST: Final = math.log(2.0)
+FURTHEST: Final = 2.0
+"""No measurement moves a correction further than by this factor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +82,4 @@ def _mean(cells: Mapping[Key, Belief]) -> Belief:
 
 
 def _log(ratio: float) -> float:
-    return max(-FURTHEST, min(FURTHEST, math.log(ratio)))
+    return math.log(min(FURTHEST, max(1.0 / FURTHEST, ratio)))
