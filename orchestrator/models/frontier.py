@@ -74,14 +74,15 @@ def _latency_ms(column: Floats | None, row: int) -> float | None:
 
 
 def _caps(model: FittedModel) -> list[float]:
-    """Multiples of the step between the measured ends, the ends themselves, and not too many."""
+    """The measured caps, and multiples of the step between their ends; not too many."""
     low, high = model.axes.caps_w[0], model.axes.caps_w[-1]
     if low == high:
         return [low]
     most = MOST_POINTS // (len(model.axes.batches) * len(model.axes.clocks_mhz))
+    most -= len(model.axes.caps_w)
     step_w = max(min(STEP_W, (high - low) / LEAST_STEPS), (high - low) / max(1, most - 2))
     inner = np.arange(np.ceil(low / step_w), np.floor(high / step_w) + 1) * step_w
-    return sorted({round(cap_w, 3) for cap_w in (low, *inner.tolist(), high)})
+    return sorted({round(cap_w, 3) for cap_w in (*model.axes.caps_w, *inner.tolist())})
 
 
 def _surface(model: FittedModel, target: str, caps_w: list[float]) -> Floats:
