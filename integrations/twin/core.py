@@ -5,7 +5,7 @@ idle; the one whose next event comes first moves, so that the shared queue is se
 """
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numba import njit
@@ -22,6 +22,8 @@ from integrations.twin.state import (
     SLOT_S,
     SLOTS,
     TAIL,
+    Floats,
+    Records,
     State,
 )
 
@@ -32,162 +34,159 @@ LEAST_CHUNK: Final = 256
 @njit(cache=True)
 def advance(s: State, c: Coefficients, sampled: float, until_s: float) -> None:
     """Let the node run until a moment. `sampled`: the share of time that the power sensor sees."""
+    size = s.cards.size // s.replicas.size
     while True:
-        replica, event_s = _next_event(s)
+        index, event_s = _next_event(s)
         if event_s > until_s:
             break
-        _spend(s, sampled, replica, event_s)
-        if s.busy[replica]:
-            _end_step(s, replica)
-        _start_step(s, c, replica, event_s)
-    for replica in range(s.limit.size):
-        _spend(s, sampled, replica, until_s)
+        r = s.replicas[index]
+        cards, seen_w = _own(s, index, size)
+        _spend(r, cards, seen_w, sampled, event_s)
+        if r.busy:
+            _end_step(s, index, r)
+        _admit(s, index, r, event_s)
+        _start_step(r, cards, c, event_s)
+    for index in range(s.replicas.size):
+        cards, seen_w = _own(s, index, size)
+        _spend(s.replicas[index], cards, seen_w, sampled, until_s)
 
 
 @njit(cache=True)
-def retune(s: State, c: Coefficients, now_s: float) -> None:
+def retune(replicas: Records, cards: Records, c: Coefficients, now_s: float) -> None:
     """Steps in progress go on at the clocks that the present caps and locks allow."""
-    for replica in range(s.limit.size):
-        if s.busy[replica]:
-            left = (s.end_s[replica] - now_s) / s.length_s[replica]
-            s.length_s[replica] = _set_targets(s, c, replica)
-            s.end_s[replica] = now_s + left * s.length_s[replica]
+    size = cards.size // replicas.size
+    for index in range(replicas.size):
+        r = replicas[index]
+        if r.busy:
+            left = (r.end_s - now_s) / r.length_s
+            r.length_s = _set_targets(r, cards[index * size : (index + 1) * size], c)
+            r.end_s = now_s + left * r.length_s
+
+
+@njit(cache=True)
+def _own(s: State, index: int, size: int) -> tuple[Records, Floats]:
+    first, end = index * size, (index + 1) * size
+    return s.cards[first:end], s.sampled_w[first:end]
 
 
 @njit(cache=True)
 def _next_event(s: State) -> tuple[int, float]:
     first, first_s = 0, math.inf
-    for replica in range(s.limit.size):
+    for index in range(s.replicas.size):
+        r = s.replicas[index]
         event_s = math.inf
-        if s.busy[replica]:
-            event_s = s.end_s[replica]
-        elif s.counts[HEAD] < s.counts[TAIL] and s.limit[replica] > 0:
-            event_s = max(s.at_s[replica], s.arrival_s[s.counts[HEAD]])
+        if r.busy:
+            event_s = r.end_s
+        elif s.counts[HEAD] < s.counts[TAIL] and r.limit > 0:
+            event_s = max(r.at_s, s.requests[s.counts[HEAD]].arrival_s)
         if event_s < first_s:
-            first, first_s = replica, event_s
+            first, first_s = index, event_s
     return first, first_s
 
 
 @njit(cache=True)
-def _running(s: State, replica: int) -> int:
-    return s.decoding[replica] + s.queue_count[replica]  # type: ignore[no-any-return]
-
-
-@njit(cache=True)
-def _admit(s: State, replica: int, now_s: float) -> None:
+def _admit(s: State, index: int, r: Any, now_s: float) -> None:
     """Take waiting requests in while this replica has room and none with room has less to do."""
     while (
         s.counts[HEAD] < s.counts[TAIL]
-        and s.arrival_s[s.counts[HEAD]] <= now_s
-        and _running(s, replica) < s.limit[replica]
-        and _takes(s, replica, now_s)
+        and s.requests[s.counts[HEAD]].arrival_s <= now_s
+        and r.decoding + r.queue_count < r.limit
+        and _takes(s, r.decoding + r.queue_count, now_s)
     ):
-        request = s.counts[HEAD]
-        place = (s.queue_head[replica] + s.queue_count[replica]) % s.queue_left.shape[1]
-        s.queue_arrival_s[replica, place] = s.arrival_s[request]
-        s.queue_left[replica, place] = s.prompt[request]
-        s.queue_output[replica, place] = s.output[request]
-        s.queue_count[replica] += 1
-        s.queue_tokens[replica] += s.prompt[request]
+        request = s.requests[s.counts[HEAD]]
+        place = s.queue[index, (r.queue_head + r.queue_count) % s.queue.shape[1]]
+        place.arrival_s = request.arrival_s
+        place.prompt = request.prompt
+        place.output = request.output
+        r.queue_count += 1
+        r.queue_tokens += request.prompt
         s.counts[HEAD] += 1
 
 
 @njit(cache=True)
-def _takes(s: State, replica: int, now_s: float) -> bool:
-    room, least = 0, _running(s, replica)
-    for other in range(s.limit.size):
-        free = s.limit[other] - _running(s, other)
-        if free > 0:
-            room += free
-            least = min(least, _running(s, other))
-    if _running(s, replica) <= least:
+def _takes(s: State, running: int, now_s: float) -> bool:
+    """Whether a replica with so many running requests is the one to take the next."""
+    room, least = 0, running
+    for index in range(s.replicas.size):
+        other = s.replicas[index]
+        busy = other.decoding + other.queue_count
+        if busy < other.limit:
+            room += other.limit - busy
+            least = min(least, busy)
+    if running <= least:
         return True
     last = s.counts[HEAD] + room - 1
-    return last < s.counts[TAIL] and s.arrival_s[last] <= now_s  # type: ignore[no-any-return]
+    return last < s.counts[TAIL] and s.requests[last].arrival_s <= now_s  # type: ignore[no-any-return]
 
 
 @njit(cache=True)
-def _start_step(s: State, c: Coefficients, replica: int, now_s: float) -> None:
-    _admit(s, replica, now_s)
-    if _running(s, replica) == 0:
-        _rest(s, c, replica)
+def _start_step(r: Any, cards: Records, c: Coefficients, now_s: float) -> None:
+    r.busy = r.decoding + r.queue_count > 0
+    if not r.busy:
+        for card in range(cards.size):
+            cards[card].target_w = min(c.idle_w, cards[card].cap_w)
         return
-    budget = max(int(c.chunk_tokens) - s.decoding[replica], LEAST_CHUNK)
-    s.batch[replica] = s.decoding[replica]
-    s.chunk[replica] = min(budget, s.queue_tokens[replica])
-    s.noise[replica] = math.exp(c.jitter * _normal(s, replica) - 0.5 * c.jitter * c.jitter)
-    s.busy[replica] = True
-    s.start_s[replica] = now_s
-    s.length_s[replica] = _set_targets(s, c, replica)
-    s.end_s[replica] = now_s + s.length_s[replica]
+    r.batch = r.decoding
+    r.chunk = min(max(int(c.chunk_tokens) - r.decoding, LEAST_CHUNK), r.queue_tokens)
+    r.noise = math.exp(c.jitter * _normal(r) - 0.5 * c.jitter * c.jitter)
+    r.start_s = now_s
+    r.length_s = _set_targets(r, cards, c)
+    r.end_s = now_s + r.length_s
 
 
 @njit(cache=True)
-def _rest(s: State, c: Coefficients, replica: int) -> None:
-    s.busy[replica] = False
-    size = s.cap_w.size // s.limit.size
-    for card in range(replica * size, (replica + 1) * size):
-        s.target_w[card] = min(c.idle_w, s.cap_w[card])
-        s.clock[card] = s.most[card]
-
-
-@njit(cache=True)
-def _set_targets(s: State, c: Coefficients, replica: int) -> float:
+def _set_targets(r: Any, cards: Records, c: Coefficients) -> float:
     """Clocks and powers of a replica's cards for the step in progress; its length in seconds.
 
     The slowest card sets the pace; the others wait for it at their own clocks.
     """
-    load = work(c, float(s.batch[replica]), float(s.chunk[replica]))
-    size = s.cap_w.size // s.limit.size
-    first = replica * size
+    load = work(c, float(r.batch), float(r.chunk))
     pace = 1.0
-    for card in range(first, first + size):
-        same = card > first and s.cap_w[card] == s.cap_w[card - 1]
-        s.clock[card] = (
-            s.clock[card - 1] if same else clock_under(c, load, s.cap_w[card], s.most[card])
-        )
-        pace = min(pace, s.clock[card])
+    for index in range(cards.size):
+        card = cards[index]
+        if index > 0 and card.cap_w == cards[index - 1].cap_w:
+            card.clock = cards[index - 1].clock
+        else:
+            card.clock = clock_under(c, load, card.cap_w, card.most)
+        pace = min(pace, card.clock)
     slow = slowdown(c, load, pace)
-    for card in range(first, first + size):
-        s.target_w[card] = power_w(c, load, s.clock[card], 1.0 / slow)
-    return 0.001 * load.step_ms * slow * s.noise[replica]  # type: ignore[no-any-return]
+    for index in range(cards.size):
+        cards[index].target_w = power_w(c, load, cards[index].clock, 1.0 / slow)
+    return 0.001 * load.step_ms * slow * r.noise  # type: ignore[no-any-return]
 
 
 @njit(cache=True)
-def _end_step(s: State, replica: int) -> None:
-    now_s, batch = s.end_s[replica], s.batch[replica]
-    if batch > 0:
-        _log_step(s, now_s, 1000.0 * (now_s - s.start_s[replica]), batch)
-    place = s.number[replica] % s.finish.shape[1]
-    done = s.finish[replica, place]
-    s.finish[replica, place] = 0
-    s.decoding[replica] -= done
-    s.counts[FINISHED] += done
-    s.tokens[replica] += batch
-    _end_chunk(s, replica, now_s)
-    s.number[replica] += 1
+def _end_step(s: State, index: int, r: Any) -> None:
+    if r.batch > 0:
+        _log_step(s, r.end_s, 1000.0 * (r.end_s - r.start_s), r.batch)
+    place = r.number % s.finish.shape[1]
+    s.counts[FINISHED] += s.finish[index, place]
+    r.decoding -= s.finish[index, place]
+    s.finish[index, place] = 0
+    r.tokens += r.batch
+    _end_chunk(s, index, r)
+    r.number += 1
 
 
 @njit(cache=True)
-def _end_chunk(s: State, replica: int, now_s: float) -> None:
+def _end_chunk(s: State, index: int, r: Any) -> None:
     """Whoever's prompt is complete gets its first token and decodes from the next step on."""
-    left = s.chunk[replica]
-    s.queue_tokens[replica] -= left
-    while s.queue_count[replica] > 0:
-        place = s.queue_head[replica]
-        taken = min(left, s.queue_left[replica, place])
+    left = r.chunk
+    r.queue_tokens -= left
+    while r.queue_count > 0:
+        request = s.queue[index, r.queue_head]
+        taken = min(left, request.prompt)
         left -= taken
-        s.queue_left[replica, place] -= taken
-        if s.queue_left[replica, place] > 0:
+        request.prompt -= taken
+        if request.prompt > 0:
             return
-        _log_first(s, now_s, 1000.0 * (now_s - s.queue_arrival_s[replica, place]))
-        s.tokens[replica] += 1.0
-        s.queue_head[replica] = (place + 1) % s.queue_left.shape[1]
-        s.queue_count[replica] -= 1
-        more = s.queue_output[replica, place] - 1
-        if more > 0:
-            s.decoding[replica] += 1
-            s.finish[replica, (s.number[replica] + more) % s.finish.shape[1]] += 1
+        _log_first(s.firsts, s.counts, r.end_s, request.arrival_s)
+        r.tokens += 1
+        r.queue_head = (r.queue_head + 1) % s.queue.shape[1]
+        r.queue_count -= 1
+        if request.output > 1:
+            r.decoding += 1
+            s.finish[index, (r.number + request.output - 1) % s.finish.shape[1]] += 1
         else:
             s.counts[FINISHED] += 1
 
@@ -197,77 +196,75 @@ def _log_step(s: State, now_s: float, ms: float, tokens: int) -> None:
     place = min(max(int(math.log(ms / FIRST_MS) / BIN_LOG), 0), BINS - 1)
     s.itl[place] += tokens
     s.itl_total_ms[0] += tokens * ms
-    slot = int(now_s / SLOT_S)
-    row = slot % SLOTS
-    if s.slot[row] != slot:
-        s.slot[row] = slot
-        s.recent[row, :] = 0.0
-        s.recent_ms[row] = 0.0
-    s.recent[row, place] += tokens
-    s.recent_ms[row] += tokens * ms
+    number = int(now_s / SLOT_S)
+    slot = s.slots[number % SLOTS]
+    if slot.number != number:
+        slot.number = number
+        slot.total_ms = 0.0
+        s.recent[number % SLOTS, :] = 0.0
+    slot.total_ms += tokens * ms
+    s.recent[number % SLOTS, place] += tokens
 
 
 @njit(cache=True)
-def _log_first(s: State, now_s: float, ms: float) -> None:
-    if s.first_ms.size > 0:
-        place = s.counts[FIRST_TOKENS] % s.first_ms.size
-        s.first_at_s[place] = now_s
-        s.first_ms[place] = ms
-        s.counts[FIRST_TOKENS] += 1
+def _log_first(firsts: Records, counts: Any, now_s: float, arrival_s: float) -> None:
+    first = firsts[counts[FIRST_TOKENS] % firsts.size]
+    first.at_s = now_s
+    first.ms = 1000.0 * (now_s - arrival_s)
+    counts[FIRST_TOKENS] += 1
 
 
 @njit(cache=True)
-def _spend(s: State, sampled: float, replica: int, until_s: float) -> None:
+def _spend(r: Any, cards: Records, seen_w: Floats, sampled: float, until_s: float) -> None:
     """Integrate the cards' power up to a moment, stopping where their sensors open and close."""
     while True:
-        edge = s.edge[replica]
-        edge_s = SENSOR_S * (edge // 2 + sampled * (edge % 2))
-        _follow(s, replica, min(edge_s, until_s))
+        edge_s = SENSOR_S * (r.edge // 2 + sampled * (r.edge % 2))
+        _follow(r, cards, min(edge_s, until_s))
         if edge_s > until_s:
             return
-        _sense(s, replica, edge, sampled)
-        s.edge[replica] += 1
+        _sense(r.edge, cards, seen_w, sampled)
+        r.edge += 1
 
 
 @njit(cache=True)
-def _follow(s: State, replica: int, until_s: float) -> None:
+def _follow(r: Any, cards: Records, until_s: float) -> None:
     """Power goes to its target with a first-order lag."""
-    dt_s = until_s - s.at_s[replica]
+    dt_s = until_s - r.at_s
     if dt_s <= 0.0:
         return
-    s.at_s[replica] = until_s
+    r.at_s = until_s
     gone = -math.expm1(-dt_s / POWER_TAU_S)
-    size = s.cap_w.size // s.limit.size
-    for card in range(replica * size, (replica + 1) * size):
-        excess_w = s.power_w[card] - s.target_w[card]
-        s.energy_j[card] += s.target_w[card] * dt_s + excess_w * POWER_TAU_S * gone
-        s.power_w[card] -= excess_w * gone
+    for index in range(cards.size):
+        card = cards[index]
+        excess_w = card.power_w - card.target_w
+        card.energy_j += card.target_w * dt_s + excess_w * POWER_TAU_S * gone
+        card.power_w -= excess_w * gone
 
 
 @njit(cache=True)
-def _sense(s: State, replica: int, edge: int, sampled: float) -> None:
-    size = s.cap_w.size // s.limit.size
-    for card in range(replica * size, (replica + 1) * size):
+def _sense(edge: int, cards: Records, seen_w: Floats, sampled: float) -> None:
+    for index in range(cards.size):
+        card = cards[index]
         if edge % 2 == 0:
-            s.opened_j[card] = s.energy_j[card]
-            s.counter_j[card] = s.energy_j[card]
+            card.opened_j = card.energy_j
+            card.counter_j = card.energy_j
         else:
-            seen_w = (s.energy_j[card] - s.opened_j[card]) / (SENSOR_S * sampled)
-            s.sampled_w[card, (edge // 2) % SENSOR_RING] = seen_w
+            mean_w = (card.energy_j - card.opened_j) / (SENSOR_S * sampled)
+            seen_w[index, (edge // 2) % SENSOR_RING] = mean_w
 
 
 @njit(cache=True)
-def _uniform(s: State, replica: int) -> float:
+def _uniform(r: Any) -> float:
     """The next number of a replica's own xorshift generator, above 0 and at most 1."""
-    x = s.random[replica]
+    x = r.random
     x ^= x << np.uint64(13)
     x ^= x >> np.uint64(7)
     x ^= x << np.uint64(17)
-    s.random[replica] = x
+    r.random = x
     return (float(x >> np.uint64(11)) + 1.0) / 9007199254740993.0
 
 
 @njit(cache=True)
-def _normal(s: State, replica: int) -> float:
-    radius = math.sqrt(-2.0 * math.log(_uniform(s, replica)))
-    return radius * math.cos(2.0 * math.pi * _uniform(s, replica))
+def _normal(r: Any) -> float:
+    radius = math.sqrt(-2.0 * math.log(_uniform(r)))
+    return radius * math.cos(2.0 * math.pi * _uniform(r))

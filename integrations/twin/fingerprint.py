@@ -10,12 +10,16 @@ PARTS: Final = (
     "coefficients.json",
     "coefficients.py",
     "core.py",
+    "deployment.py",
     "gpus.py",
     "latency.py",
+    "machine.py",
     "node.py",
+    "offered.py",
     "physics.py",
     "sensors.py",
     "state.py",
+    "windows.py",
     "workload.py",
 )
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from integrations.twin.catalogue import Entry, dump_entries
+from integrations.twin.deployment import Deployment
 from integrations.twin.fit import fitted
 from integrations.twin.measured import Group, Run, read_groups
-from integrations.twin.node import Deployment, OperatingPoint, steady
+from integrations.twin.node import OperatingPoint, steady
 from integrations.twin.shaped import shaped_entries
 
 SOURCE: Final = (

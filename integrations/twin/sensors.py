@@ -1,4 +1,4 @@
-"""What a card's power sensor shows of the truth (arXiv 2312.02741)."""
+"""What sensors show of the truth: cards' power (arXiv 2312.02741) and meters."""
 
 from typing import Final
 
@@ -14,10 +14,10 @@ NOISE: Final = 0.005
 def card_power_w(s: State, seed: int) -> Floats:
     """Each card's reported power, (G,): the mean of the last second's samples.
 
-    A sample sees the first part of a tenth of a second. Each sensor is off by its own
-    gain, about 1 %, and by noise, about 0.5 %. Reading twice at one moment gives the same.
+    A sample sees the first part of a tenth of a second. Each sensor is off by its own gain, about
+    1 %, and by noise, about 0.5 %. Reading twice at one moment gives the same.
     """
-    last = int(s.edge.min()) // 2 - 1
+    last = int(s.replicas["edge"].min()) // 2 - 1
     rows = np.arange(last - AVERAGED + 1, last + 1) % SENSOR_RING
     seen: Floats = s.sampled_w[:, rows].mean(axis=1)
     gain = np.random.default_rng(seed).standard_normal(seen.size)
