@@ -3,6 +3,7 @@
 from fastapi import APIRouter, FastAPI
 
 from orchestrator.api import (
+    allocations,
     budgets,
     decisions,
     events,
@@ -34,6 +35,7 @@ RESOURCES = (
     policy,
     decisions,
     models,
+    allocations,
     tokens,
 )
 

@@ -12,8 +12,8 @@ from orchestrator.domain.errors import InvalidInput, TooLarge
 
 OWN_PATHS = ("/api/", "/health/", "/metrics")
 MAX_BODY = 64 * 1024
-MAX_PROFILE = 8 * 1024 * 1024
-PROFILE_PATH = "/api/v1/models"
+MAX_FILE = 8 * 1024 * 1024
+FILE_PATHS = frozenset({"/api/v1/models", "/api/v1/allocations"})
 BODY_WITHIN_S = 15.0
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -48,7 +48,7 @@ class Borders:
 
 
 def _allowed(scope: Scope) -> int:
-    return MAX_PROFILE if scope["path"] == PROFILE_PATH else MAX_BODY
+    return MAX_FILE if scope["path"] in FILE_PATHS else MAX_BODY
 
 
 async def _read(receive: Receive, allowed: int) -> bytes:

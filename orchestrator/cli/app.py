@@ -145,6 +145,31 @@ def demo(
     guarded(run)
 
 
+@app.command()
+def allocate(
+    problem: Annotated[Path, typer.Argument(help="JSON problem file; see docs/allocation.md.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Write the result here instead of printing it.")
+    ] = None,
+) -> None:
+    """Split a power budget over devices: fair, for throughput, or with the least power."""
+    from orchestrator.cli.guard import print_json, read_bytes, write_json
+
+    def run() -> None:
+        from orchestrator.domain.allocation.policies.document import MAX_BYTES
+
+        raw = read_bytes(problem, MAX_BYTES)
+        from orchestrator.domain.allocation.policies.solve import solve_document
+
+        result = solve_document(raw)
+        if out is None:
+            print_json(result)
+        else:
+            write_json(result, out)
+
+    guarded(run)
+
+
 @app.command("broker-files")
 def broker_files(
     out: Annotated[Path, typer.Argument(help="Folder to write to.")],

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.domain.errors import BallastError, ConfigurationError, InvalidInput
+from orchestrator.domain.errors import BallastError, ConfigurationError, InvalidInput, TooLarge
 
 Config = Annotated[
     Path,
@@ -33,6 +33,25 @@ def read_text(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigurationError(f"cannot read {path}: {reason}") from error
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """The bytes of a file; TooLarge, before any is read, above a bound."""
+    try:
+        size = path.stat().st_size
+        if size > most:
+            raise TooLarge(f"{path} has {size:,} bytes: at most {most:,}, split it")
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def write_json(document: object, path: Path) -> None:
+    """One JSON document to a file; ConfigurationError says why it cannot be written."""
+    try:
+        path.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def print_json(document: object) -> None:

@@ -66,8 +66,8 @@ class Problem:
         longest = max((len(device.points) for device in self.devices), default=0)
         if len(self.devices) * longest > MAX_CELLS:
             raise InvalidInput(f"frontiers of {longest:,} points are too long: thin them out")
-        _check_unique("limit", (limit.id for limit in self.limits))
-        _check_unique("device", (device.id for device in self.devices))
+        check_unique("limit", (limit.id for limit in self.limits))
+        check_unique("device", (device.id for device in self.devices))
         _check_limits(self.limits)
         known = {limit.id for limit in self.limits}
         for device in self.devices:
@@ -96,7 +96,8 @@ class Result:
     unmet: tuple[str, ...]
 
 
-def _check_unique(what: str, ids: Iterable[str]) -> None:
+def check_unique(what: str, ids: Iterable[str]) -> None:
+    """Raise InvalidInput, with their names, for ids that are used twice."""
     twice = sorted(name for name, count in Counter(ids).items() if count > 1)
     if twice:
         raise InvalidInput(f"{what} ids are used twice: {', '.join(twice[:10])}")
@@ -111,10 +112,11 @@ def _check_limits(limits: tuple[LimitRow, ...]) -> None:
             )
         if limit.parent is not None and limit.parent not in parents:
             raise InvalidInput(f"limit {limit.id}: unknown parent {limit.parent}")
-    _check_no_cycle(parents)
+    check_no_cycle(parents)
 
 
-def _check_no_cycle(parents: Mapping[str, str | None]) -> None:
+def check_no_cycle(parents: Mapping[str, str | None]) -> None:
+    """Raise InvalidInput, with its names, for a limit that lies below itself."""
     cleared: set[str] = set()
     for start in parents:
         path: dict[str, None] = {}
