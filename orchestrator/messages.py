@@ -1,7 +1,7 @@
 """What goes into the control step and what comes out of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.domain.budget import Budget, GridPolicy
 from orchestrator.domain.decision import Decision
@@ -76,9 +76,10 @@ class LockoutsChanged:
 
 @dataclass(frozen=True, slots=True)
 class FrontiersChanged:
-    """The active frontier of every deployment; the whole set."""
+    """The active frontier of every deployment, and all points of its model; the whole set."""
 
     frontiers: Mapping[str, Frontier]
+    candidates: Mapping[str, Frontier] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

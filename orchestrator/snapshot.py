@@ -31,7 +31,9 @@ class NodeView:
 
     status: "unknown", "silent", "shadow", "locked", "fail-safe", "following" or "foreign".
     limit_w: sum of card limits last sent; charged_w: the sum it is charged at; target_w: the sum
-    the last decision wants. age_s: since its last telemetry.
+    the last decision wants. age_s: since its last telemetry. tok_s_bias, power_bias: factors on its
+    model that decisions use, learned from it. drift_s: for how long the evidence has been outside
+    the model's error band, in seconds of evidence.
     """
 
     id: str
@@ -54,6 +56,9 @@ class NodeView:
     lease: str
     reason: str
     age_s: float | None
+    tok_s_bias: float = 1.0
+    power_bias: float = 1.0
+    drift_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,9 +249,10 @@ def _describe(state: AgentState) -> tuple[AgentState, list[Effect]]:
 
 
 def _report(state: AgentState, reading: Reading) -> Telemetry:
-    return snapshot.telemetry(
+    said = snapshot.telemetry(
         state.terms.node, state.lease, state.guard, state.meters, reading, _notes(state)
     )
+    return replace(said, clock_mhz=state.clock_mhz)
 
 
 def _notes(state: AgentState) -> tuple[str, ...]:

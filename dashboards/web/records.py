@@ -47,6 +47,9 @@ class NodeView(TypedDict):
     lease: str
     reason: str
     age_s: float | None
+    tok_s_bias: NotRequired[float]
+    power_bias: NotRequired[float]
+    drift_s: NotRequired[float]
 
 
 class EventView(TypedDict):

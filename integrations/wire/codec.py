@@ -105,6 +105,7 @@ TELEMETRY: Final = Shape(
         "batch_limit": optional(integer()),
         "foreign": many(_NAME, MAX_CARDS),
         "notes": many(text(), MAX_CARDS),
+        "clock_mhz": optional(number(low=0)),
     },
 )
 DESCRIPTION: Final = Shape(

@@ -26,6 +26,9 @@ NODE_GAUGES = {
     "itl_p95_ms": "95th percentile of a node's inter-token latency, ms.",
     "waiting": "Requests that wait at a node.",
     "age_s": "Seconds since a node's last telemetry.",
+    "tok_s_bias": "Factor on a node's modelled throughput, learned from it.",
+    "power_bias": "Factor on a node's modelled power, learned from it.",
+    "drift_s": "Seconds of evidence for which a node has been outside its model's error band.",
 }
 FACILITY_GAUGES = {
     "tok_s": "Output tokens per second of the facility.",

@@ -32,7 +32,7 @@ def restored_state(
 def standing_inputs(repositories: Repositories, now: Moment) -> list[Input]:
     """What operators and the grid have said and not taken back."""
     return [
-        FrontiersChanged(repositories.models.frontiers()),
+        FrontiersChanged(repositories.models.frontiers(), repositories.models.candidates()),
         PolicyChanged(repositories.policies.get()),
         BudgetsChanged(tuple(repositories.budgets.list())),
         ArmingChanged(repositories.arming.armed()),

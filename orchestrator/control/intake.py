@@ -2,13 +2,15 @@
 
 from collections import deque
 
-from orchestrator.control.state import State
+from orchestrator.control.state import NodeState, State
+from orchestrator.domain.calibration import Learning, learn
 from orchestrator.domain.demand import follow
 from orchestrator.domain.events import EventRecord
 from orchestrator.domain.exposure import is_current, observe
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.setpoint import Fence
 from orchestrator.domain.signals import Signal, SignalKey
+from orchestrator.domain.surface import surface_of
 from orchestrator.domain.telemetry import MeterReading, Telemetry
 from orchestrator.messages import (
     ArmingChanged,
@@ -77,8 +79,9 @@ def _setting(state: State, item: Input) -> None:
             state.armed = armed
         case LockoutsChanged(nodes):
             state.locked = nodes
-        case FrontiersChanged(frontiers):
+        case FrontiersChanged(frontiers, points):
             state.frontiers = dict(frontiers)
+            state.surfaces = {name: surface_of(known.points) for name, known in points.items()}
 
 
 def _telemetry(state: State, telemetry: Telemetry, now: Moment) -> list[Effect]:
@@ -88,9 +91,20 @@ def _telemetry(state: State, telemetry: Telemetry, now: Moment) -> list[Effect]:
     node.exposure = observe(node.exposure, telemetry, state.settings.settle_s)
     node.telemetry = telemetry
     node.offer = follow(node.offer, telemetry, now.monotonic_s)
+    node.learning = _learn(state, node, telemetry, now)
     node.received_s = now.monotonic_s
     node.offline = False
     return _epoch(state, telemetry.highest_epoch)
+
+
+def _learn(state: State, node: NodeState, telemetry: Telemetry, now: Moment) -> Learning | None:
+    """What the node is off its model by; None without a model of so many cards."""
+    known = state.topology.node_by_id[telemetry.node]
+    model = state.frontiers.get(known.deployment)
+    surface = state.surfaces.get(known.deployment)
+    if model is None or surface is None or model.cards != known.cards:
+        return None
+    return learn(node.learning, telemetry, model, surface, now.monotonic_s)
 
 
 def _epoch(state: State, epoch: int) -> list[Effect]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from orchestrator.domain.budget import Budget, GridPolicy
+from orchestrator.domain.calibration import Learning
 from orchestrator.domain.compliance import Ramps, ShortfallWatch
 from orchestrator.domain.decision import Decision, DecisionInputs
 from orchestrator.domain.demand import Offer
@@ -16,6 +17,7 @@ from orchestrator.domain.frontier import Frontier
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.setpoint import Fence, Setpoint
 from orchestrator.domain.signals import Signal, SignalKey
+from orchestrator.domain.surface import Surface
 from orchestrator.domain.telemetry import Description, MeterReading, Telemetry
 from orchestrator.domain.timeline import Bound
 from orchestrator.domain.topology import Node, Topology
@@ -60,6 +62,7 @@ class NodeState:
     sent_s: float = float("-inf")
     pending: Grant | None = None
     offer: Offer | None = None
+    learning: Learning | None = None
 
     def withdraw(self) -> None:
         """Drop a raise that was not sent yet; one that the ledger still answers is not sent."""
@@ -92,6 +95,7 @@ class State:
     armed: frozenset[str] = frozenset()
     locked: frozenset[str] = frozenset()
     frontiers: Mapping[str, Frontier] = field(default_factory=dict)
+    surfaces: Mapping[str, Surface] = field(default_factory=dict)
     meters: dict[str, deque[tuple[float, MeterReading]]] = field(default_factory=dict)
     bounds: dict[str, Bound] = field(default_factory=dict)
     next_change_at: datetime | None = None

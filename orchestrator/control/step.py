@@ -11,6 +11,7 @@ from orchestrator.control.ceilings import advance, judge
 from orchestrator.control.intake import absorb
 from orchestrator.control.state import State
 from orchestrator.control.steering import lower_ledger, send_granted, steer
+from orchestrator.domain.calibration import quoted
 from orchestrator.domain.decision import (
     Decision,
     DecisionInputs,
@@ -23,6 +24,8 @@ from orchestrator.domain.topology import Node
 from orchestrator.messages import Effect, GrantCommitted, Input, StoreDecision
 
 OFFERS_MOVED = "the load that nodes are offered has moved"
+BIAS_MOVED = "what nodes are off their models by has moved"
+MINOR = (OFFERS_MOVED, BIAS_MOVED)
 FIXED_REASONS = {
     "locked": "locked out: charged at nameplate",
     "unknown": "never heard of: charged at nameplate",
@@ -63,8 +66,15 @@ def decision_inputs(state: State, now: Moment) -> DecisionInputs:
         and (offer := state.nodes[node.id].offer) is not None
         and offer.quoted_tok_s is not None
     }
+    learned = {name: node.learning for name, node in state.nodes.items() if name not in fixed}
     return DecisionInputs(
-        state.topology, state.bounds, fixed, state.frontiers, shadow, offered_tok_s
+        state.topology,
+        state.bounds,
+        fixed,
+        state.frontiers,
+        shadow,
+        offered_tok_s,
+        quoted(learned),
     )
 
 
@@ -82,7 +92,7 @@ def _decide_if_due(state: State, now: Moment) -> Decision | None:
         return None
     state.considered, state.decided_s = inputs, now.monotonic_s
     outcome = decide(inputs)
-    if cause == OFFERS_MOVED and state.decision and _alike(state, state.decision.outcome, outcome):
+    if cause in MINOR and state.decision and _alike(state, state.decision.outcome, outcome):
         return None
     state.decisions += 1
     state.decision = Decision(
@@ -119,6 +129,13 @@ def _cause(state: State, inputs: DecisionInputs) -> str | None:
         return "new power-performance models"
     if inputs.shadow != before.shadow:
         return "disarmed" if inputs.shadow else "armed"
+    return _minor_cause(before, inputs)
+
+
+def _minor_cause(before: DecisionInputs, inputs: DecisionInputs) -> str | None:
+    """What is worth a new decision only if it moves a node."""
+    if inputs.biases != before.biases:
+        return BIAS_MOVED
     return OFFERS_MOVED if inputs.offered_tok_s != before.offered_tok_s else None
 
 

@@ -2,6 +2,7 @@
 
 from orchestrator.control.state import State
 from orchestrator.control.steering import present_w
+from orchestrator.domain.calibration import Bias
 from orchestrator.domain.decision import Target
 from orchestrator.domain.exposure import draws_under_w
 from orchestrator.domain.moment import Moment
@@ -68,6 +69,8 @@ def _node(state: State, node: Node, target: Target | None, now: Moment) -> NodeV
     status = state.status(node, now.monotonic_s)
     silent = telemetry is None or status == "silent"
     fresh = None if silent else telemetry
+    learned = known.learning
+    bias = learned.bias if learned else Bias()
     return NodeView(
         id=node.id,
         limit=node.limit,
@@ -89,6 +92,9 @@ def _node(state: State, node: Node, target: Target | None, now: Moment) -> NodeV
         lease=telemetry.lease if telemetry else "none",
         reason=target.reason if target else "no decision yet",
         age_s=now.monotonic_s - known.received_s if telemetry else None,
+        tok_s_bias=bias.tok_s,
+        power_bias=bias.power,
+        drift_s=learned.beyond_s if learned else 0.0,
     )
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from orchestrator.domain.allocation.problem import Device, LimitRow, Problem, Result
 from orchestrator.domain.allocation.waterfill import allocate
 from orchestrator.domain.budget import available_w
+from orchestrator.domain.calibration import Bias, corrected
 from orchestrator.domain.frontier import Frontier
 from orchestrator.domain.timeline import Bound
 from orchestrator.domain.topology import Node, Topology
@@ -36,6 +37,7 @@ class DecisionInputs:
     bounds: the ceiling in force at every limit. fixed: nodes that are not free to move.
     frontiers: by deployment. shadow: the facility is not armed, nothing will be sent.
     offered_tok_s: what nodes without a queue are offered, with headroom; see domain.demand.
+    biases: by node, what it is off its model by; see domain.calibration.
     """
 
     topology: Topology
@@ -44,13 +46,14 @@ class DecisionInputs:
     frontiers: Mapping[str, Frontier]
     shadow: bool
     offered_tok_s: Mapping[str, float] = field(default_factory=dict)
+    biases: Mapping[str, Bias] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """What one node got: the sum of its card limits, the host draw that it is worth, and why.
 
-    tok_s: throughput the model expects at that limit, None without a model.
+    tok_s: throughput the model expects at that limit, None without a model or outside its range.
     """
 
     node: str
@@ -113,7 +116,7 @@ def _device(inputs: DecisionInputs, node: Node) -> Device:
     if fixed is not None:
         draw_w = node.draw_w(fixed.limit_w)
         return Device(node.id, (node.limit,), draw_w, draw_w, tier=node.tier, weight=node.weight)
-    frontier = inputs.frontiers.get(node.deployment)
+    frontier = _frontier(inputs, node)
     points = _points(node, frontier) if frontier else ()
     enough_tok_s = _enough_tok_s(inputs, node)
     if enough_tok_s is not None:
@@ -127,6 +130,12 @@ def _device(inputs: DecisionInputs, node: Node) -> Device:
         weight=node.weight,
         points=points,
     )
+
+
+def _frontier(inputs: DecisionInputs, node: Node) -> Frontier | None:
+    """What a watt buys on this node: its deployment's model, corrected by what the node shows."""
+    model, bias = inputs.frontiers.get(node.deployment), inputs.biases.get(node.id)
+    return model if model is None or bias is None else corrected(model, bias)
 
 
 def _points(node: Node, frontier: Frontier) -> tuple[tuple[float, float], ...]:
@@ -177,12 +186,15 @@ def _target(inputs: DecisionInputs, node: Node, result: Result) -> Target:
         limit_w=limit_w,
         draw_w=node.draw_w(limit_w),
         tok_s=_expected_tok_s(inputs, node, limit_w),
-        reason=_reason(inputs, node, result),
+        reason=_reason(inputs, node, result, limit_w),
     )
 
 
-def _reason(inputs: DecisionInputs, node: Node, result: Result) -> str:
+def _reason(inputs: DecisionInputs, node: Node, result: Result, limit_w: float) -> str:
     words = result.binding.get(node.id, "not bound")
+    model = inputs.frontiers.get(node.deployment)
+    if model is not None and not model.covers(limit_w / node.cards):
+        words = f"{words}; below the profiled range"
     offered_tok_s = inputs.offered_tok_s.get(node.id)
     if node.target_tok_s is not None:
         words = f"{words}; target {node.target_tok_s:,.0f} tok/s"
@@ -190,7 +202,8 @@ def _reason(inputs: DecisionInputs, node: Node, result: Result) -> str:
 
 
 def _expected_tok_s(inputs: DecisionInputs, node: Node, limit_w: float) -> float | None:
-    frontier = inputs.frontiers.get(node.deployment)
-    if frontier is None:
+    """None without a model, and below the range that the model was profiled in."""
+    frontier = _frontier(inputs, node)
+    if frontier is None or not frontier.covers(limit_w / node.cards):
         return None
     return frontier.tok_s_at(limit_w / node.cards) * node.cards / frontier.cards

@@ -81,6 +81,7 @@ class Telemetry:
     lease: "none" (never armed), "held", "expired".
     foreign: cards whose limit somebody else changed.
     notes: what the agent could not do as asked, in words.
+    clock_mhz: the highest SM clock that the cards are locked to, None where they are free.
     """
 
     node: str
@@ -102,3 +103,4 @@ class Telemetry:
     batch_limit: int | None
     foreign: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    clock_mhz: float | None = None

@@ -108,8 +108,9 @@ class Calibration:
             self._announce()
 
     def _announce(self) -> None:
-        self._control.submit(FrontiersChanged(self._models.frontiers()))
-        self._on_change(self._models.candidates())
+        points = self._models.candidates()
+        self._control.submit(FrontiersChanged(self._models.frontiers(), points))
+        self._on_change(points)
 
     def _fitted(self, samples: Samples, deployment: str) -> tuple[Samples, _Fitted]:
         own = samples.of(deployment)

@@ -64,6 +64,7 @@ telemetry = st.builds(
     batch_limit=st.none() | counts,
     foreign=st.tuples(words),
     notes=st.tuples(words, words),
+    clock_mhz=st.none() | amounts,
 )
 descriptions = st.builds(
     Description,
