@@ -47,11 +47,13 @@ from orchestrator.services.history import History, Ring
 from orchestrator.services.ingest import Ingest
 from orchestrator.services.operations import Operations
 from orchestrator.services.operator_events import OperatorEvents
+from orchestrator.services.refits import Refits
 from orchestrator.services.replay import Replay
 from orchestrator.settings import Settings
 from orchestrator.snapshot import Snapshot
 from orchestrator.store.canonical import encode
 from orchestrator.store.ledger import SqlLedger
+from orchestrator.store.node_history import NodeHistory
 from orchestrator.store.records import SqlRecords
 from orchestrator.store.retention import purge
 from orchestrator.store.telemetry_sink import TelemetrySink
@@ -59,6 +61,7 @@ from orchestrator.store.telemetry_sink import TelemetrySink
 log = structlog.get_logger(__name__)
 
 RETENTION_EVERY_H = 6
+DRIFT_EVERY_S = 60
 KNOWN = 5_000
 LEADER_SAYS_EVERY_S = 10
 
@@ -95,6 +98,14 @@ class Service:
             clock=self._utc,
             simulated=settings.simulated,
             on_change=self._frontiers.publish,
+        )
+        self._refits = Refits(
+            topology=self._topology,
+            models=self._repositories.models,
+            history=NodeHistory(self._repositories.engine),
+            calibration=self._calibration,
+            control=self._control,
+            clock=self._utc,
         )
         self._inbox = NodeInbox(settings.site, self._transport, self._control.submit, self._sink)
         self._meters = MeterPoller(self._build_meters(), self._control.submit, self._sink)
@@ -265,6 +276,7 @@ class Service:
         jobs = BackgroundScheduler(timezone=UTC)
         jobs.add_job(self._purge, "interval", hours=RETENTION_EVERY_H, max_instances=1)
         jobs.add_job(self._say_epoch, "interval", seconds=LEADER_SAYS_EVERY_S, max_instances=1)
+        jobs.add_job(self._refits.check, "interval", seconds=DRIFT_EVERY_S, max_instances=1)
         return jobs
 
     def _purge(self) -> None:

@@ -104,3 +104,19 @@ class Telemetry:
     foreign: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     clock_mhz: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSample:
+    """What is kept of one report of a node, and when it arrived; see Telemetry."""
+
+    node: str
+    at: datetime
+    enforced_w: float | None
+    power_w: float | None
+    tok_s: float | None
+    itl_p95_ms: float | None
+    running: int | None
+    waiting: int | None
+    batch_limit: int | None
+    clock_mhz: float | None

@@ -47,6 +47,12 @@ class Axes:
         free = np.where(np.isfinite(clocks), clocks, self._free_mhz)
         return np.asarray(self.caps_w), np.log(np.asarray(self.batches)), free
 
+    def ends(self) -> tuple[tuple[float, float], ...]:
+        """The lowest and the highest value on every axis."""
+        return tuple(
+            (known[0], known[-1]) for known in (self.caps_w, self.batches, self.clocks_mhz)
+        )
+
     def covers(self, cap_w: ArrayLike, batch: ArrayLike, clock_mhz: ArrayLike) -> Flags:
         """Which points lie inside the range; outside it predictions mean nothing."""
         inside = np.ones(np.shape(np.asarray(cap_w, float)), dtype=bool)

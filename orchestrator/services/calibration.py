@@ -1,5 +1,6 @@
 """From profile samples to the frontiers that decisions use."""
 
+import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from orchestrator.domain.frontier import Frontier
 from orchestrator.messages import FrontiersChanged
 from orchestrator.models.fit import DEFAULT_RECIPE, Recipe, fit, version_of
 from orchestrator.models.frontier import candidates, frontier
+from orchestrator.models.refit import Refit
 from orchestrator.models.samples import Samples, read_profile
 from orchestrator.ports import Control
 
@@ -25,6 +27,8 @@ class Version(Protocol):
     def version(self) -> str: ...
     @property
     def active(self) -> bool: ...
+    @property
+    def metrics(self) -> str: ...
 
 
 class Models(Protocol):
@@ -42,6 +46,8 @@ class Models(Protocol):
         metrics: Mapping[str, Any] | object,
         simulated: bool,
         at: datetime,
+        origin: str = "profile",
+        refused: str | None = None,
     ) -> None: ...
 
     def activate(self, version: str) -> None: ...
@@ -49,6 +55,8 @@ class Models(Protocol):
     def frontiers(self) -> Mapping[str, Frontier]: ...
 
     def candidates(self) -> Mapping[str, Frontier]: ...
+
+    def profile(self, deployment: str) -> str | None: ...
 
     def versions(self, deployment: str | None = None) -> Sequence[Version]: ...
 
@@ -63,6 +71,8 @@ class _Fitted:
     candidates: Frontier | None
     metrics: Mapping[str, Any]
     active: bool
+    origin: str = "profile"
+    refused: str | None = None
 
 
 class Calibration:
@@ -93,7 +103,8 @@ class Calibration:
     def load(self, csv: str) -> tuple[str, ...]:
         """Fit and activate every deployment of a profile; returns the versions now active.
 
-        A fit that is stored already is not made again. Raises InvalidProfile and changes nothing.
+        A fit that is stored already is not made again, and a refit that began from it stays
+        active. Raises InvalidProfile and changes nothing.
         """
         samples = read_profile(csv)
         with self._lock:
@@ -101,6 +112,25 @@ class Calibration:
             versions = tuple(self._store(own, found) for own, found in fitted)
             self._announce()
         return versions
+
+    def take(self, found: Refit) -> str:
+        """Store a refit, and make it active unless it is refused; returns its version."""
+        model = found.model
+        best = frontier(model)
+        fitted = _Fitted(
+            deployment=model.deployment,
+            version=model.version,
+            frontier=best,
+            candidates=replace(best, points=candidates(model)),
+            metrics=found.metrics(),
+            active=False,
+            origin="telemetry",
+            refused=found.refused,
+        )
+        with self._lock:
+            self._store(found.samples, fitted)
+            self._announce()
+        return model.version
 
     def announce(self) -> None:
         """Tell control and everybody else the active frontiers."""
@@ -117,7 +147,9 @@ class Calibration:
         version = version_of(own, self._recipe)
         known = {stored.version: stored for stored in self._models.versions(deployment)}
         if version in known:
-            return own, _Fitted(deployment, version, None, None, {}, known[version].active)
+            refitted = any(_began_from(stored, version) for stored in known.values())
+            active = known[version].active or refitted
+            return own, _Fitted(deployment, version, None, None, {}, active)
         model = fit(samples, deployment, self._recipe)
         metrics = model.metrics()
         log.info("fitted", deployment=deployment, version=version, **metrics)
@@ -139,7 +171,15 @@ class Calibration:
                 metrics=found.metrics,
                 simulated=self._simulated,
                 at=at,
+                origin=found.origin,
+                refused=found.refused,
             )
-        if not found.active:
+        if not found.active and found.refused is None:
             self._models.activate(found.version)
         return found.version
+
+
+def _began_from(stored: Version, version: str) -> bool:
+    """Whether a model is active and a refit of this version."""
+    begun = json.loads(stored.metrics).get("profile_version") if stored.active else None
+    return bool(begun == version)

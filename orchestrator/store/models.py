@@ -17,7 +17,10 @@ from orchestrator.store.tables import models, profile_samples
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """A stored model without its frontier. recipe, metrics: JSON."""
+    """A stored model without its frontier. recipe, metrics: JSON.
+
+    origin: "profile", or "telemetry" for a refit. refused: why a refit was not made active.
+    """
 
     version: str
     deployment: str
@@ -27,6 +30,8 @@ class ModelVersion:
     active: bool
     simulated: bool
     created_at: datetime
+    origin: str
+    refused: str | None
 
 
 class Models:
@@ -68,10 +73,13 @@ class Models:
         metrics: Mapping[str, Any] | object,
         simulated: bool,
         at: datetime,
+        origin: str = "profile",
+        refused: str | None = None,
     ) -> None:
         """Store a fit under its frontier's version, not yet active; a repeat changes nothing.
 
-        candidates: every operating point of the same fit, for the agents to choose from.
+        candidates: every operating point of the same fit, for the agents to choose from. origin,
+        refused: see ModelVersion.
         """
         row = {
             "version": frontier.model_version,
@@ -84,6 +92,8 @@ class Models:
             "active": False,
             "simulated": simulated,
             "created_at": at,
+            "origin": origin,
+            "refused": refused,
         }
         with writing(self._engine) as connection:
             insert_or_ignore(connection, models, [row])
@@ -116,6 +126,18 @@ class Models:
         with reading(self._engine) as connection:
             rows = connection.execute(query.order_by(models.c.deployment))
             return {deployment: decode(Frontier, body) for deployment, body in rows}
+
+    def profile(self, deployment: str) -> str | None:
+        """The CSV text of the profile last fitted, refits left out; None without one."""
+        query = (
+            select(profile_samples.c.csv)
+            .join(models, models.c.samples_sha256 == profile_samples.c.sha256)
+            .where(models.c.deployment == deployment, models.c.origin == "profile")
+            .order_by(models.c.created_at.desc())
+            .limit(1)
+        )
+        with reading(self._engine) as connection:
+            return connection.execute(query).scalar()
 
     def versions(self, deployment: str | None = None) -> list[ModelVersion]:
         """Stored models, newest first."""

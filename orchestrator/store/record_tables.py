@@ -153,6 +153,7 @@ node_samples = Table(
     count("batch_limit", "Admission limit, requests.", nullable=True),
     text("lease", "none, held or expired."),
     text("decision_id", "The decision in force.", nullable=True),
+    number("clock_mhz", "The SM clock that the cards are locked to; empty: free.", nullable=True),
     PrimaryKeyConstraint("node", "at"),
     info={"about": "Telemetry of the nodes; retention deletes old rows."},
 )

@@ -112,6 +112,8 @@ models = Table(
     flag("active", "Whether decisions use it; at most one for a deployment."),
     flag("simulated", "Whether its samples were taken on a simulated plant."),
     moment("created_at", "When it was fitted."),
+    text("origin", "profile, or telemetry for a refit."),
+    text("refused", "Why a refit was not made active, with its errors.", nullable=True),
     Index(
         "ix_models_one_active",
         "deployment",

@@ -58,6 +58,7 @@ class TelemetrySink:
             "batch_limit": telemetry.batch_limit,
             "lease": telemetry.lease,
             "decision_id": self._decision_id,
+            "clock_mhz": telemetry.clock_mhz,
         }
         self._buffer.put(node_samples, [row])
 

@@ -13,12 +13,13 @@ from orchestrator.store import migrate
 from orchestrator.store.columns import metadata
 from orchestrator.store.describe import reference
 from orchestrator.store.engine import open_engine, sqlite_url, writing
+from orchestrator.store.models import Models
 from orchestrator.store.record_tables import leadership
 from orchestrator.store.signals import Signals
 from orchestrator.store.tables import users
 from orchestrator.store.topologies import Topologies
 from orchestrator.store.views import VIEWS
-from tests.integration.store.records import NOON, TOPOLOGY, signal
+from tests.integration.store.records import FRONTIER, NOON, TOPOLOGY, signal
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -60,6 +61,23 @@ def test_views_can_be_replaced_without_touching_records(engine: Engine) -> None:
     assert inspect(engine).get_view_names() == []
     migrate.upgrade(engine)
     assert [stored.signal for stored in Signals(engine).list()] == [signal()]
+
+
+def test_models_of_an_older_version_came_from_profiles(engine: Engine) -> None:
+    """Down and up again by the step that records where models came from: they stay, unrefused."""
+    models = Models(engine)
+    sha256 = models.add_samples("chat", "csv", simulated=True, at=NOON)
+    models.add_model(
+        FRONTIER, FRONTIER, samples_sha256=sha256, recipe={}, metrics={}, simulated=True, at=NOON,
+        origin="telemetry", refused="worse",
+    )  # fmt: skip
+    migrate.downgrade(engine, "0003")
+    assert {"origin", "refused"}.isdisjoint(
+        c["name"] for c in inspect(engine).get_columns("models")
+    )
+    migrate.upgrade(engine)
+    (kept,) = models.versions()
+    assert (kept.version, kept.origin, kept.refused) == ("chat-1", "profile", None)
 
 
 def test_down_to_nothing_leaves_nothing(engine: Engine) -> None:
