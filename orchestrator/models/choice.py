@@ -19,10 +19,10 @@ FEW_CELLS: Final = 10
 
 
 class Contest(Growth, Protocol):
-    """Which forms compete, and on how many folds."""
+    """Which forms compete for a target, and on how many folds."""
 
-    @property
-    def forms(self) -> Sequence[str]: ...
+    def contenders(self, target: str) -> Sequence[str]: ...
+
     @property
     def folds(self) -> int: ...
 
@@ -80,7 +80,7 @@ def judge(folds: Sequence[Split], target: str, contest: Contest) -> Judgement:
 
     Raises InvalidProfile when there are none.
     """
-    found: dict[str, list[Floats]] = {form: [] for form in contest.forms}
+    found: dict[str, list[Floats]] = {form: [] for form in contest.contenders(target)}
     for seen, unseen in folds:
         known, asked = seen.known(target), unseen.known(target)
         for form, errors in found.items():

@@ -16,22 +16,30 @@ from orchestrator.models.points import FREE_MHZ, TARGETS, Axes, Flags, Floats, P
 from orchestrator.models.samples import MIN_BATCHES, Samples
 
 NEEDED: Final = ("tok_s", "power_w")
+SLOW: Final = ("forest", "boosting")
+"""Forms that no latency competes on: they cost most and never win there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How to fit: with the samples it determines every prediction.
 
-    trees, min_samples_leaf: of forests. forms: the contenders, see models.forms. folds: of the
-    cross-validation over cells. version: raised when the same numbers would mean another fit.
+    trees, min_samples_leaf: of forests. forms: the contenders, see models.forms; for latencies only
+    those that know something of serving or are smooth. folds: of the cross-validation over cells.
+    version: raised when the same numbers would mean another fit.
     """
 
-    trees: int = 30
+    trees: int = 24
     min_samples_leaf: int = 1
     seed: int = 0
     forms: tuple[str, ...] = tuple(FORMS)
     folds: int = 5
     version: int = 2
+
+    def contenders(self, target: str) -> tuple[str, ...]:
+        """The forms that compete for a target; latencies cost as much to judge as the rest."""
+        few = tuple(form for form in self.forms if form not in SLOW)
+        return self.forms if target in NEEDED else few or self.forms
 
     def __post_init__(self) -> None:
         if not 1 <= self.trees <= 2000 or self.min_samples_leaf < 1 or not 2 <= self.folds <= 50:

@@ -15,8 +15,8 @@ from orchestrator.models.points import RISES_WITH_CAP, Axes, Floats, Points
 
 Predictor = Callable[[Points], Floats]
 """Logarithms of the target at n points."""
-ROUNDS: Final = 60
-RATE: Final = 0.15
+ROUNDS: Final = 40
+RATE: Final = 0.2
 LEAVES: Final = 8
 
 

@@ -74,15 +74,17 @@ def _latency_ms(column: Floats | None, row: int) -> float | None:
 
 
 def _caps(model: FittedModel) -> list[float]:
-    """The measured caps, and multiples of the step between their ends; not too many."""
-    low, high = model.axes.caps_w[0], model.axes.caps_w[-1]
+    """The measured caps unless they are many, and multiples of the step between their ends."""
+    measured = model.axes.caps_w
+    low, high = measured[0], measured[-1]
     if low == high:
         return [low]
     most = MOST_POINTS // (len(model.axes.batches) * len(model.axes.clocks_mhz))
-    most -= len(model.axes.caps_w)
+    kept = measured if len(measured) <= most // 2 else (low, high)
+    most -= len(kept)
     step_w = max(min(STEP_W, (high - low) / LEAST_STEPS), (high - low) / max(1, most - 2))
     inner = np.arange(np.ceil(low / step_w), np.floor(high / step_w) + 1) * step_w
-    return sorted({round(cap_w, 3) for cap_w in (*model.axes.caps_w, *inner.tolist())})
+    return sorted({round(cap_w, 3) for cap_w in (*kept, *inner.tolist())})
 
 
 def _surface(model: FittedModel, target: str, caps_w: list[float]) -> Floats:
