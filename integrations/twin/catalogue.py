@@ -55,13 +55,7 @@ def entry_for(gpu: str, model: str, gpus: int) -> Entry:
     Where several replica sizes fit, the one with most measured runs. A card on which nobody
     measured the model gets coefficients scaled by the data sheets.
     """
-    card = gpu_named(gpu)
-    if model not in model_names():
-        raise ConfigurationError(
-            f"unknown model {model!r}; the twin knows {', '.join(model_names())}"
-        )
-    known = [entry for entry in entries() if entry.model == STAND_INS.get(model, model)]
-    known = [entry for entry in known if entry.gpu == gpu] or known
+    known = _known(gpu, model)
     fitting = [entry for entry in known if gpus > 0 and gpus % entry.gpus == 0]
     if not fitting:
         sizes = sorted({entry.gpus for entry in known})
@@ -70,7 +64,23 @@ def entry_for(gpu: str, model: str, gpus: int) -> Entry:
             f"{gpus} GPUs is not a multiple of that"
         )
     best = min(fitting, key=lambda entry: _preference(entry, gpu))
-    return _served(best, card, model, gpus)
+    return _served(best, gpu_named(gpu), model, gpus)
+
+
+def replica_of(gpu: str, model: str) -> int:
+    """Cards of the replica that most measured runs are of; ConfigurationError as `entry_for`."""
+    return min(_known(gpu, model), key=lambda entry: _preference(entry, gpu)).gpus
+
+
+def _known(gpu: str, model: str) -> list[Entry]:
+    """Entries of a model on a card, or on the others if there are none."""
+    gpu_named(gpu)
+    if model not in model_names():
+        raise ConfigurationError(
+            f"unknown model {model!r}; the twin knows {', '.join(model_names())}"
+        )
+    known = [entry for entry in entries() if entry.model == STAND_INS.get(model, model)]
+    return [entry for entry in known if entry.gpu == gpu] or known
 
 
 def _preference(entry: Entry, gpu: str) -> tuple[bool, int, float]:

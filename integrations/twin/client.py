@@ -172,6 +172,8 @@ def _engine(answer: dict[str, Any]) -> EngineReading:
         itl_mean_ms=answer["itl_mean_ms"],
         itl_p95_ms=answer["itl_p95_ms"],
         ttft_p95_ms=answer["ttft_p95_ms"],
+        itl_p99_ms=answer["itl_p99_ms"],
+        ttft_p99_ms=answer["ttft_p99_ms"],
     )
 
 

@@ -6,13 +6,16 @@ from zlib import crc32
 
 import numpy as np
 
+from integrations.twin.state import REQUEST, Records
+from integrations.twin.workload import Workload
+
 SWING: Final = 0.04
 SWING_PERIOD_S: Final = 600.0
 BURST_EVERY_S: Final = 45.0
 BURST_GAIN: Final = 0.15
 BURST_S: Final = (2.0, 6.0)
-LENGTH_SIGMA: Final = 0.5
-LENGTH_RANGE: Final = (16.0, 2048.0)
+LONGEST: Final = 4096
+"""The most tokens of a prompt or an answer at a site."""
 
 
 class Demand:
@@ -22,10 +25,10 @@ class Demand:
     and node see the same requests.
     """
 
-    def __init__(self, seed: int, node: str, mean_tok_s: float, mean_tokens: float) -> None:
+    def __init__(self, seed: int, node: str, mean_tok_s: float, workload: Workload) -> None:
         self._random = np.random.default_rng((seed, crc32(node.encode())))
         self._mean_tok_s = mean_tok_s
-        self._mean_tokens = mean_tokens
+        self._workload = workload
         self._phase = self._random.uniform(0.0, 2.0 * math.pi)
         self._burst_ends_s = -math.inf
 
@@ -35,12 +38,13 @@ class Demand:
         burst = BURST_GAIN if now_s < self._burst_ends_s else 0.0
         return self._mean_tok_s * (swing + burst)
 
-    def arrivals(self, now_s: float, dt_s: float) -> list[float]:
-        """The requests of this step, each as its length in output tokens."""
+    def arrivals(self, now_s: float, dt_s: float) -> Records:
+        """The requests of this step, (n,) records that arrive at its start."""
         if self._random.random() < dt_s / BURST_EVERY_S:
             self._burst_ends_s = now_s + self._random.uniform(*BURST_S)
-        expected = self.rate_tok_s(now_s) * dt_s / self._mean_tokens
-        count = int(self._random.poisson(expected))
-        drawn = self._random.standard_normal(count) * LENGTH_SIGMA - LENGTH_SIGMA**2 / 2.0
-        lengths: list[float] = np.clip(self._mean_tokens * np.exp(drawn), *LENGTH_RANGE).tolist()
-        return lengths
+        expected = self.rate_tok_s(now_s) * dt_s / self._workload.output_mean
+        made = np.zeros(int(self._random.poisson(expected)), REQUEST)
+        prompt, output = self._workload.draw(made.size, self._random)
+        made["arrival_s"] = now_s
+        made["prompt"], made["output"] = np.minimum(prompt, LONGEST), np.minimum(output, LONGEST)
+        return made

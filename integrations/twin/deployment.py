@@ -27,12 +27,12 @@ class Deployment:
         object.__setattr__(self, "entry", entry_for(self.gpu, self.model, self.gpus))
 
     @classmethod
-    def of(cls, entry: Entry) -> "Deployment":
-        """One replica of an entry that need not be in the catalogue."""
+    def of(cls, entry: Entry, gpus: int | None = None) -> "Deployment":
+        """Replicas of an entry that need not be in the catalogue, one if `gpus` is not given."""
         made = object.__new__(cls)
-        for name in ("gpu", "model", "gpus"):
-            object.__setattr__(made, name, getattr(entry, name))
-        object.__setattr__(made, "entry", entry)
+        values = {"gpu": entry.gpu, "model": entry.model, "gpus": gpus or entry.gpus}
+        for name, value in {**values, "entry": entry}.items():
+            object.__setattr__(made, name, value)
         return made
 
     @property

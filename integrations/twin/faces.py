@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from integrations.twin.cards import Card
+from integrations.twin.fingerprint import twin_hash
 from integrations.twin.plant import Node, Plant
 from orchestrator.domain.errors import (
     BallastError,
@@ -24,7 +25,7 @@ from orchestrator.domain.errors import (
 
 Answer = dict[str, Any]
 
-SLOW_OPS: Final = frozenset({"set_limit"})
+SLOW_OPS: Final = frozenset({"set_limit", "set_clock"})
 
 
 _CODES: Final[tuple[tuple[type[BallastError], str], ...]] = (
@@ -63,6 +64,7 @@ class Faces:
             "set_limit": self._set_limit,
             "engine": self._engine,
             "set_batch_limit": self._set_batch_limit,
+            "set_clock": self._set_clock,
             "meter": self._meter,
             "reboot": self._reboot,
             "truth": self._truth,
@@ -83,7 +85,8 @@ class Faces:
         return self._plant.node(_text(request, "node"))
 
     def _cards(self, request: Mapping[str, Any]) -> Answer:
-        return {"cards": [_card(card) for card in self._node(request).cards]}
+        node = self._node(request)
+        return {"cards": [_card(*pair) for pair in zip(node.cards, node.sensed_w(), strict=True)]}
 
     def _set_limit(self, request: Mapping[str, Any]) -> Answer:
         card = self._node(request).card(_text(request, "uuid"))
@@ -100,6 +103,12 @@ class Faces:
             raise InvalidMessage("batch_limit must be a whole number")
         engine.set_batch_limit(limit)
         return {"batch_limit": engine.batch_limit}
+
+    def _set_clock(self, request: Mapping[str, Any]) -> Answer:
+        free = request.get("clock_mhz") is None
+        clock_mhz = None if free else _number(request, "clock_mhz")
+        self._node(request).machine.set_clock_mhz(clock_mhz)
+        return {"clock_mhz": clock_mhz}
 
     def _meter(self, request: Mapping[str, Any]) -> Answer:
         limit_id = None if request.get("limit_id") is None else _text(request, "limit_id")
@@ -120,6 +129,7 @@ class Faces:
         plant = self._plant
         return {
             "simulated": True,
+            "twin": twin_hash(),
             "time_s": plant.time_s,
             "seed": plant.site.seed,
             "site_power_w": plant.site_power_w(),
@@ -130,7 +140,7 @@ class Faces:
         }
 
 
-def _card(card: Card) -> Answer:
+def _card(card: Card, sensed_w: float) -> Answer:
     return {
         "uuid": card.uuid,
         "name": f"{card.spec.product} (simulated)",
@@ -139,8 +149,8 @@ def _card(card: Card) -> Answer:
         "max_w": card.spec.max_w,
         "default_w": card.spec.default_w,
         "enforced_w": card.enforced_w,
-        "power_w": card.sensor_w,
-        "energy_mj": int(1000.0 * card.energy_j),
+        "power_w": sensed_w,
+        "energy_mj": int(1000.0 * card.counter_j),
         "persistence": True,
     }
 

@@ -59,6 +59,24 @@ class LatencyLog:
         """The share of requests whose first token took longer than a limit."""
         return float(np.mean(self.ttft > limit_ms)) if self.ttft.size else None
 
+    def __add__(self, other: "LatencyLog") -> "LatencyLog":
+        """Both together; the first tokens are no longer in order."""
+        return LatencyLog(
+            self.itl + other.itl,
+            self.itl_total_ms + other.itl_total_ms,
+            np.concatenate([self.ttft_at_s, other.ttft_at_s]),
+            np.concatenate([self.ttft, other.ttft]),
+        )
+
+    def times(self, count: int) -> "LatencyLog":
+        """What `count` alike nodes would have logged."""
+        return LatencyLog(
+            count * self.itl,
+            count * self.itl_total_ms,
+            np.tile(self.ttft_at_s, count),
+            np.tile(self.ttft, count),
+        )
+
     def __sub__(self, earlier: "LatencyLog") -> "LatencyLog":
         return LatencyLog(
             self.itl - earlier.itl,
@@ -77,3 +95,7 @@ def itl_quantile_ms(counts: Floats, q: float) -> float | None:
     index = min(int(np.searchsorted(below, wanted)), BINS - 1)
     inside = 1.0 - (below[index] - wanted) / counts[index] if counts[index] > 0.0 else 0.5
     return FIRST_MS * math.exp(BIN_LOG * (index + min(max(inside, 0.0), 1.0)))
+
+
+NO_LATENCIES: Final = LatencyLog(np.zeros(BINS), 0.0, np.zeros(0), np.zeros(0))
+"""The log of a node before its first step."""

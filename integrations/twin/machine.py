@@ -5,7 +5,7 @@ import numpy as np
 from integrations.twin.coefficients import Coefficients
 from integrations.twin.core import advance, retune
 from integrations.twin.deployment import Deployment
-from integrations.twin.state import FINISHED, Records, State, new_state
+from integrations.twin.state import FINISHED, HEAD, TAIL, Ints, Records, State, new_state
 from orchestrator.domain.errors import InvalidInput
 
 
@@ -75,6 +75,26 @@ class Machine:
         if until_s > self.time_s:
             advance(self.state, self.coefficients, self.deployment.card.sampled, until_s)
             self.time_s = until_s
+
+    def halt(self) -> Ints:
+        """Lose every request that waits or runs; how many tokens each was still owed, (n,)."""
+        state = self.state
+        owed = np.concatenate([self._owed(index) for index in range(self.deployment.replicas)])
+        waiting = state.requests["output"][state.counts[HEAD] : state.counts[TAIL]]
+        state.counts[HEAD] = state.counts[TAIL]
+        state.finish[:] = 0
+        for name in ("decoding", "queue_count", "queue_tokens", "busy"):
+            state.replicas[name] = 0
+        state.cards["target_w"] = self.coefficients.idle_w
+        return np.concatenate([owed, waiting])
+
+    def _owed(self, replica: int) -> Ints:
+        """Tokens that the requests running on one replica still lack, (n,)."""
+        row, ring = self.state.replicas[replica], self.state.queue[replica]
+        left = (np.arange(self.state.finish.shape[1]) - row["number"]) % self.state.finish.shape[1]
+        decoding = np.repeat(left + 1, self.state.finish[replica])
+        places = (row["queue_head"] + np.arange(row["queue_count"])) % ring.size
+        return np.concatenate([decoding, ring["output"][places]])
 
     @property
     def running(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from integrations.twin.coefficients import Coefficients
 from integrations.twin.deployment import Deployment
 from integrations.twin.gpus import clocks_mhz
-from integrations.twin.latency import LatencyLog
+from integrations.twin.latency import NO_LATENCIES, LatencyLog
 from integrations.twin.machine import Machine
 from integrations.twin.offered import poisson, saturated, trace
 from integrations.twin.sensors import card_power_w
@@ -161,27 +161,64 @@ def steady(
     seed: int = 0,
     coefficients: Coefficients | None = None,
 ) -> OperatingPoint:
-    """Run a node saturated at one cap, batch and clock, and measure after a quarter of the time."""
-    warm_s = WARM_UP * seconds
-    requests = saturated(deployment, seconds + warm_s, seed)
-    node = SimNode(deployment, requests, seed=seed, coefficients=coefficients)
-    node.set_cap_w(cap_w)
-    node.set_clock_mhz(clock_mhz)
-    node.set_batch_limit(batch)
-    node.advance(warm_s)
-    return measured(node, seconds)
+    """A saturated node at one cap, batch and clock, measured after a quarter of the time.
+
+    Replicas of a saturated node do not meet, and share its batch evenly: one of each share is run.
+    """
+    deployment.check_batch(batch, deployment.id)
+    one = Deployment.of(deployment.entry)
+    each, over = divmod(batch, deployment.replicas)
+    seen = _Seen(seconds, 0.0, 0.0, NO_LATENCIES)
+    for share, count in ((each + 1, over), (each, deployment.replicas - over)):
+        if count:
+            warm_s = WARM_UP * seconds
+            requests = saturated(one, seconds + warm_s, seed)
+            node = SimNode(one, requests, seed=seed, coefficients=coefficients)
+            node.set_cap_w(cap_w)
+            node.set_clock_mhz(clock_mhz)
+            node.state.replicas["limit"] = share
+            node.advance(warm_s)
+            seen = seen.joined(_observe(node, seconds), count)
+    return seen.point(coefficients or deployment.coefficients)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What cards and requests did over some seconds."""
+
+    seconds: float
+    gpu_j: float
+    tokens: float
+    log: LatencyLog
+
+    def joined(self, other: "_Seen", count: int) -> "_Seen":
+        """This and `count` of another, beside each other."""
+        return _Seen(
+            self.seconds,
+            self.gpu_j + count * other.gpu_j,
+            self.tokens + count * other.tokens,
+            self.log + other.log.times(count),
+        )
+
+    def point(self, c: Coefficients) -> OperatingPoint:
+        """Means over the time."""
+        power_w = self.gpu_j / self.seconds
+        return OperatingPoint(
+            power_w=power_w,
+            wall_w=c.host_factor * power_w + c.host_w,
+            tok_s=self.tokens / self.seconds,
+            itl_mean_ms=self.log.itl_mean_ms or 0.0,
+            itl_p95_ms=self.log.itl_ms(0.95) or 0.0,
+            itl_p99_ms=self.log.itl_ms(0.99) or 0.0,
+        )
+
+
+def _observe(node: SimNode, seconds: float) -> _Seen:
+    gpu_j, tokens, log = node.gpu_energy_j, node.tokens, node.latency()
+    node.advance(node.time_s + seconds)
+    return _Seen(seconds, node.gpu_energy_j - gpu_j, node.tokens - tokens, node.latency() - log)
 
 
 def measured(node: SimNode, seconds: float) -> OperatingPoint:
     """What a node does from now on for `seconds`, means over them."""
-    gpu_j, wall_j, tokens, log = node.gpu_energy_j, node.wall_energy_j, node.tokens, node.latency()
-    node.advance(node.time_s + seconds)
-    window = node.latency() - log
-    return OperatingPoint(
-        power_w=(node.gpu_energy_j - gpu_j) / seconds,
-        wall_w=(node.wall_energy_j - wall_j) / seconds,
-        tok_s=(node.tokens - tokens) / seconds,
-        itl_mean_ms=window.itl_mean_ms or 0.0,
-        itl_p95_ms=window.itl_ms(0.95) or 0.0,
-        itl_p99_ms=window.itl_ms(0.99) or 0.0,
-    )
+    return _observe(node, seconds).point(node.coefficients)

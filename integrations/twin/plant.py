@@ -1,16 +1,21 @@
 """One simulated site: nodes, their cards and engines, and the meters above them."""
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final
 from zlib import crc32
 
 import numpy as np
 
-from integrations.twin.cards import Card, gpu_spec
-from integrations.twin.demand import Demand
-from integrations.twin.engine import Engine
-from integrations.twin.serving import model_spec, operate
+from integrations.twin.cards import Card
+from integrations.twin.demand import LONGEST, Demand
+from integrations.twin.deployment import Deployment
+from integrations.twin.engine import Engine, queue_room
+from integrations.twin.machine import Machine
+from integrations.twin.node import steady
+from integrations.twin.sensors import card_power_w
 from integrations.twin.site import TwinNode, TwinSite
 from orchestrator.domain.errors import NotFound
 
@@ -18,8 +23,9 @@ STEP_S: Final = 0.05
 METER_STEPS: Final = 5
 METER_NOISE: Final = 0.002
 BOOT_S: Final = 8.0
-HOST_FACTOR: Final = 1.05
-HOST_W: Final = 340.0
+FIRST_TOKENS: Final = 4096
+CHAT_TOKENS: Final = 450.0
+"""A site answers in so many tokens on average, where a model was measured with longer answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +38,56 @@ class MeterSample:
     time_s: float
 
 
+@cache
+def site_deployment(gpu: str, model: str, gpus: int) -> tuple[Deployment, float]:
+    """A deployment with a site's shorter answers, and its tokens a second at its largest batch."""
+    entry = Deployment(gpu, model, gpus).entry
+    workload = entry.workload
+    workload = replace(workload, output_mean=min(workload.output_mean, CHAT_TOKENS))
+    deployment = Deployment.of(replace(entry, workload=workload), gpus)
+    full = steady(deployment, deployment.card.default_w, deployment.max_batch, seconds=20.0)
+    return deployment, full.tok_s
+
+
 class Node:
     """A host with its cards, its engine, and the demand sent to it."""
 
     def __init__(self, spec: TwinNode, seed: int) -> None:
         self.spec = spec
-        gpu, model = gpu_spec(spec.gpu_model), model_spec(spec.model)
+        deployment, full_tok_s = site_deployment(spec.gpu_model, spec.model, spec.gpus)
+        self._seed = crc32(f"{seed} {spec.id}".encode())
+        self.machine = Machine(
+            deployment,
+            queue_room(deployment.max_batch),
+            longest=LONGEST,
+            first_tokens=FIRST_TOKENS,
+            seed=self._seed,
+            name=spec.id,
+        )
         stem = f"GPU-{crc32(spec.id.encode()):08x}"
-        self.cards = tuple(Card(gpu, f"{stem}-{index:02d}", index) for index in range(spec.gpus))
-        self.engine = Engine(gpu, model, spec.gpus)
-        uncapped = operate(gpu, model, spec.gpus, gpu.default_w, spec.max_batch)
-        self.demand = Demand(seed, spec.id, spec.demand_share * uncapped.tok_s, model.mean_tokens)
-        self.energy_j = 0.0
+        self.cards = tuple(
+            Card(self.machine, f"{stem}-{index:02d}", index) for index in range(spec.gpus)
+        )
+        self.engine = Engine(self.machine)
+        demanded_tok_s = spec.demand_share * full_tok_s
+        self.demand = Demand(seed, spec.id, demanded_tok_s, deployment.workload)
+        self._energy_before_j = 0.0
         self._boots_at_s = 0.0
 
     @property
     def power_w(self) -> float:
         """Watts at the wall of the host."""
-        return HOST_FACTOR * sum(card.power_w for card in self.cards) + HOST_W
+        return self.machine.wall_power_w
+
+    @property
+    def energy_j(self) -> float:
+        """Joules at the wall of the host since the plant was built."""
+        return self._energy_before_j + self.machine.wall_energy_j
+
+    def sensed_w(self) -> list[float]:
+        """What the driver reports of every card's power."""
+        shown: list[float] = card_power_w(self.machine.state, self._seed).tolist()
+        return shown
 
     def card(self, uuid: str) -> Card:
         """The card with this uuid; NotFound otherwise."""
@@ -61,8 +99,10 @@ class Node:
     def reboot(self, now_s: float) -> None:
         """Cards come back at their default limit; the engine and its requests are gone."""
         self.engine.stop()
+        before_j = self.energy_j
         for card in self.cards:
             card.reboot()
+        self._energy_before_j += before_j - self.energy_j
         self._boots_at_s = now_s + BOOT_S
 
     def _may_start(self, now_s: float) -> bool:
@@ -74,12 +114,8 @@ class Node:
         arrivals = self.demand.arrivals(now_s, dt_s)
         if not self.engine.healthy and self._may_start(now_s):
             self.engine.start()
-        gpu, engine = self.engine.gpu, self.engine
-        draw_w = engine.model.draw_w(gpu, engine.replica_batch)
-        clocks = [gpu.clock(draw_w, card.enforced_w) for card in self.cards]
-        engine.step(now_s, arrivals, clocks, dt_s)
-        spent_j = sum(card.step(draw_w, dt_s) for card in self.cards)
-        self.energy_j += HOST_FACTOR * spent_j + HOST_W * dt_s
+        self.engine.offer(arrivals)
+        self.machine.advance(now_s + dt_s)
 
 
 class Plant:
@@ -138,12 +174,18 @@ class Plant:
             raise NotFound(f"the plant has no limit {limit_id!r}")
         return self._members[limit_id] + (("",) if limit_id == self.site.root else ())
 
+    def _at_meter(self, limit_id: str, by_member: Mapping[str, float]) -> float:
+        """Watts or joules at a limit's meter: the servers', losses, and the uncontrolled load."""
+        below = self._below(limit_id)
+        servers = sum(by_member[member] for member in below if member)
+        if "" in below:
+            return self.site.losses.at_facility(servers) + by_member[""]
+        return self.site.losses.at_rack(servers)
+
     def power_w(self, limit_id: str) -> float:
         """True power at this instant under a limit or of one node; NotFound if there is none."""
-        return sum(
-            self.nodes[member].power_w if member else self.site.uncontrolled_w
-            for member in self._below(limit_id)
-        )
+        powers = {node_id: node.power_w for node_id, node in self.nodes.items()}
+        return self._at_meter(limit_id, {**powers, "": self.site.uncontrolled_w})
 
     def site_power_w(self) -> float:
         """True power of the whole site at this instant."""
@@ -153,8 +195,7 @@ class Plant:
         """What the meter at a limit shows; it refreshes four times a second, with 0.2 % noise."""
         where = limit_id if limit_id is not None else self.site.root
         tick = self._steps // METER_STEPS
-        before, after = (sum(energies[member] for member in self._below(where))
-                         for energies in self._metered)  # fmt: skip
+        before, after = (self._at_meter(where, energies) for energies in self._metered)
         draws = np.random.default_rng((self.site.seed, crc32(where.encode()), tick))
         true_w = (after - before) / (METER_STEPS * STEP_S)
         power_w = true_w * (1.0 + METER_NOISE * float(draws.standard_normal()))

@@ -73,7 +73,7 @@ def residuals(entry: Entry, runs: tuple[Run, ...]) -> dict[str, float]:
 
 def simulated(entry: Entry, run: Run) -> OperatingPoint:
     """The simulator at a measured run's batch, uncapped."""
-    deployment = Deployment.of(entry)
+    deployment = Deployment.of(replace(entry, max_batch=max(run.limit, entry.max_batch)))
     seconds = max(LEAST_S, 0.001 * LEAST_STEPS * run.step_ms)
     return steady(deployment, deployment.card.default_w, run.limit, seconds=seconds)
 

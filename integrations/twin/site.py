@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
-from integrations.twin.cards import gpu_spec
-from integrations.twin.serving import max_batch_of, model_spec
+from integrations.twin.deployment import Deployment
+from integrations.twin.losses import NO_LOSSES, Losses
 from orchestrator.domain.errors import ConfigurationError
 
 MAX_NODES: Final = 10_000
@@ -35,8 +35,7 @@ class TwinNode:
     def __post_init__(self) -> None:
         if not (_ID.fullmatch(self.id) and all(map(_ID.fullmatch, self.limits))):
             raise ConfigurationError(f"{self.id!r}: ids are 1-63 of a-z, 0-9 and the hyphen")
-        gpu_spec(self.gpu_model)
-        max_batch_of(model_spec(self.model), self.gpus)
+        Deployment(self.gpu_model, self.model, self.gpus)
         if not (math.isfinite(self.demand_share) and 0.0 <= self.demand_share <= 5.0):
             raise ConfigurationError(f"{self.id}: demand_share must lie in 0-5")
         if not self.limits:
@@ -45,12 +44,12 @@ class TwinNode:
     @property
     def max_batch(self) -> int:
         """The most requests that run at once on the node."""
-        return max_batch_of(model_spec(self.model), self.gpus)
+        return Deployment(self.gpu_model, self.model, self.gpus).max_batch
 
     @property
     def deployment(self) -> str:
         """The deployment id of this model on these cards."""
-        return deployment_id(self.model, self.gpu_model, self.gpus)
+        return Deployment(self.gpu_model, self.model, self.gpus).id
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +57,14 @@ class TwinSite:
     """One simulated site.
 
     uncontrolled_w: load at the root that no node causes. speed: simulated seconds a real second.
+    losses: what the meters see beyond the servers.
     """
 
     seed: int
     nodes: tuple[TwinNode, ...]
     uncontrolled_w: float
     speed: float = 1.0
+    losses: Losses = NO_LOSSES
 
     def __post_init__(self) -> None:
         if not 0 < len(self.nodes) <= MAX_NODES:
@@ -86,11 +87,6 @@ class TwinSite:
         return self.nodes[0].limits[0]
 
 
-def deployment_id(model: str, gpu_model: str, gpus: int) -> str:
-    """The id of a model on a node, such as `llama-3-1-8b-h100-x8`."""
-    return f"{model}-{gpu_model}-x{gpus}".lower().replace(".", "-")
-
-
 def dump_site(site: TwinSite) -> str:
     """The site as a JSON object."""
     return json.dumps(asdict(site), indent=2)
@@ -108,7 +104,13 @@ def load_site(text: str) -> TwinSite:
     nodes = tuple(_node(item, index) for index, item in enumerate(values["nodes"]))
     speed = _number(values.get("speed", 1.0), "speed")
     uncontrolled_w = _number(values["uncontrolled_w"], "uncontrolled_w")
-    return TwinSite(_integer(values["seed"], "seed"), nodes, uncontrolled_w, speed)
+    losses = _losses(values.get("losses", {}))
+    return TwinSite(_integer(values["seed"], "seed"), nodes, uncontrolled_w, speed, losses)
+
+
+def _losses(item: Any) -> Losses:
+    values = _keys(item, Losses, "losses")
+    return Losses(**{key: _number(value, f"losses: {key}") for key, value in values.items()})
 
 
 def _node(item: Any, index: int) -> TwinNode:
@@ -136,7 +138,7 @@ def _keys(item: Any, kind: type, where: str) -> Mapping[str, Any]:
     known = [field.name for field in fields(kind)]
     if unknown := sorted(set(item) - set(known)):
         raise ConfigurationError(f"{where}: unknown {', '.join(unknown)}; known: {known}")
-    optional = {"speed", "boot_gate"}
+    optional = {"speed", "boot_gate", "losses", *(field.name for field in fields(Losses))}
     if missing := [key for key in known if key not in item and key not in optional]:
         raise ConfigurationError(f"{where}: missing {', '.join(missing)}")
     return item

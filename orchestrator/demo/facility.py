@@ -7,12 +7,13 @@ from integrations.twin.site import TwinNode, TwinSite
 
 SITE = "demo"
 UTILITY = "utility"
-CONTRACT_W = 80_000.0
-FIRM_W = 42_000.0
+CONTRACT_W = 90_000.0
+FIRM_W = 47_000.0
 UNCONTROLLED_W = 4_200.0
-LIMITS_W = {"pdu-a": 52_000.0, "pdu-b": 27_000.0}
-RACKS_W = {"rack-1": 26_000.0, "rack-2": 26_000.0, "rack-3": 26_500.0}
+LIMITS_W = {"pdu-a": 57_000.0, "pdu-b": 29_500.0}
+RACKS_W = {"rack-1": 28_500.0, "rack-2": 28_500.0, "rack-3": 29_000.0}
 CARD_FAIL_SAFE_W = 250.0
+HOST_OVERHEAD_W = 1_050.0
 TIERS = (1, 0, 2, 1, 1, 3, 2, 1, 1, 0, 2, 3)
 CARD_W = {"H100": (200.0, 700.0), "H200": (200.0, 700.0)}
 
@@ -74,6 +75,7 @@ def node(twin_node: TwinNode, tier: int) -> dict[str, Any]:
         "nameplate_w": max_w * twin_node.gpus,
         "min_w": min_w * twin_node.gpus,
         "fail_safe_w": CARD_FAIL_SAFE_W * twin_node.gpus,
+        "overhead_w": HOST_OVERHEAD_W,
         "tier": tier,
         "boot_gated": twin_node.boot_gate,
     }

@@ -171,7 +171,7 @@ class SiteProcesses:
                     node.model,
                     node.gpus,
                     caps_w=default_caps_w(node.gpu_model),
-                    batches=default_batches(node.model, node.gpus),
+                    batches=default_batches(node.model, node.gpus, node.gpu_model),
                     repeats=2,
                     seed=self.site.seed,
                 )

@@ -2,11 +2,14 @@
 
 import statistics
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
+from integrations.twin.catalogue import HOST_FACTOR, HOST_W
 from integrations.twin.demo_site import demo_site
-from integrations.twin.plant import BOOT_S, HOST_FACTOR, HOST_W, Plant
+from integrations.twin.losses import Losses
+from integrations.twin.plant import BOOT_S, Plant
 from integrations.twin.site import TwinNode, TwinSite
 from orchestrator.domain.errors import NotFound
 
@@ -32,7 +35,7 @@ def test_the_same_seed_and_writes_give_the_same_run_however_time_is_cut() -> Non
     coarse.advance(9.99)
     assert fine.time_s == coarse.time_s
     assert fine.tokens_total == coarse.tokens_total
-    assert fine.site_power_w() == coarse.site_power_w()
+    assert fine.site_power_w() == pytest.approx(coarse.site_power_w(), rel=1e-9)
     assert Plant(replace(small_site(), seed=4)).nodes["node-1"].demand.rate_tok_s(
         0.0
     ) != coarse.nodes["node-1"].demand.rate_tok_s(0.0)
@@ -49,7 +52,8 @@ def test_controllers_do_not_change_the_demand() -> None:
     for node_id, node in free.nodes.items():
         other = held.nodes[node_id]
         assert node.engine.total.requests == other.engine.total.requests > 0
-        assert node.demand.arrivals(20.0, 0.05) == other.demand.arrivals(20.0, 0.05)
+        ours, theirs = (each.demand.arrivals(20.0, 0.05) for each in (node, other))
+        assert ours.tolist() == theirs.tolist()
     assert held.tokens_total < free.tokens_total
 
 
@@ -72,6 +76,41 @@ def test_power_adds_up_over_hosts_and_limits() -> None:
     assert plant.site_power_w() == plant.power_w("facility") == pytest.approx(racks_w + 500.0)
     with pytest.raises(NotFound, match="rack-9"):
         plant.power_w("rack-9")
+
+
+def test_meters_see_fans_power_supplies_and_cooling() -> None:
+    losses = Losses(fans=0.05, psu_efficiency=0.94, pue=1.2)
+    bare, lossy = Plant(small_site()), Plant(replace(small_site(), losses=losses))
+    for plant in (bare, lossy):
+        plant.advance(5.0)
+    rack_w = lossy.power_w("rack-1")
+    assert rack_w == pytest.approx(bare.power_w("rack-1") * 1.05 / 0.94)
+    racks_w = rack_w + lossy.power_w("rack-2")
+    assert lossy.site_power_w() == pytest.approx(1.2 * racks_w + 500.0)
+    assert lossy.meter("rack-1").power_w == pytest.approx(rack_w, rel=0.05)
+    assert lossy.meter().power_w == pytest.approx(lossy.site_power_w(), rel=0.05)
+
+
+def test_sensors_lag_and_counters_step_while_the_truth_moves() -> None:
+    """A second's average of samples, off by about a percent; a counter true at its steps."""
+    plant = Plant(small_site())
+    plant.advance(20.0)
+    node = plant.nodes["node-1"]
+    cap_all(plant, 200.0)
+    plant.advance(0.5)
+    assert node.cards[0].power_w < 230.0
+    assert node.sensed_w()[0] > 300.0
+    assert node.sensed_w() == node.sensed_w()
+    plant.advance(2.0)
+    assert node.sensed_w() == pytest.approx([200.0] * 4, rel=0.06)
+    assert len(set(node.sensed_w())) == 4
+    counters = []
+    for _ in range(8):
+        plant.advance(0.05)
+        counters.append(node.cards[0].counter_j)
+    steps = [after - before for before, after in pairwise(counters)]
+    assert steps.count(0.0) >= 3
+    assert max(steps) == pytest.approx(20.0, rel=0.02)
 
 
 def test_the_meter_shows_true_power_with_small_noise_four_times_a_second() -> None:
@@ -97,7 +136,7 @@ def test_a_reboot_brings_back_the_default_limit_and_then_the_engine() -> None:
     plant.reboot_host("node-1")
     node = plant.nodes["node-1"]
     assert {card.enforced_w for card in node.cards} == {700.0}
-    assert {card.energy_j for card in node.cards} == {0.0}
+    assert {card.counter_j for card in node.cards} == {0.0}
     assert not up(plant, "node-1")
     plant.advance(BOOT_S - 0.5)
     assert not up(plant, "node-1")
@@ -147,9 +186,11 @@ def test_the_demo_site_draws_high_and_steady_and_a_cut_is_met_in_a_second() -> N
     powers_w = powers_over(plant, 40.0)
     mean_w = statistics.mean(powers_w)
     assert statistics.pstdev(five_second_means(powers_w)) < 0.01 * mean_w
-    assert all(node.power_w > 0.7 * 5880.0 for node in plant.nodes.values())
+    assert all(
+        node.power_w > 0.7 * (HOST_FACTOR * 5600.0 + 1000.0) for node in plant.nodes.values()
+    )
     assert plant.tokens_dropped == 0.0
-    cap_all(plant, 360.0)
+    cap_all(plant, 340.0)
     plant.advance(1.0)
     assert plant.site_power_w() < 0.7 * mean_w
 
