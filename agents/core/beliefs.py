@@ -14,10 +14,12 @@ Key = tuple[float, float | None, int]
 
 PRIOR: Final = 0.03
 """Standard deviation, as a fraction, of a model's error from point to point."""
-NOISE: Final = 0.04
-"""Standard deviation, as a fraction, of one measurement over half a second."""
-MEMORY: Final = 120.0
+NOISE: Final = 0.02
+"""Standard deviation, as a fraction, of one measurement: a mean over several seconds."""
+MEMORY: Final = 20.0
 """Measurements after which old ones begin to be forgotten."""
+STRANGERS: Final = 2.0
+"""How many tried points it takes to speak half for those that were never tried."""
 FURTHEST: Final = 2.0
 """No measurement moves a correction further than by this factor."""
 
@@ -74,7 +76,7 @@ def _mean(cells: Mapping[Key, Belief]) -> Belief:
     """The mean over tried points, drawn to zero while there are few measurements."""
     prior = (NOISE / PRIOR) ** 2
     trusts = [cell.weight / (cell.weight + prior) for cell in cells.values()]
-    total = sum(trusts) + 0.5
+    total = sum(trusts) + STRANGERS
     return Belief(
         sum(t * cell.tok for t, cell in zip(trusts, cells.values(), strict=True)) / total,
         sum(t * cell.power for t, cell in zip(trusts, cells.values(), strict=True)) / total,

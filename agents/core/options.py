@@ -14,12 +14,13 @@ from agents.core.beliefs import Beliefs, Key
 from agents.core.surface import Row, row_at
 from orchestrator.domain.frontier import Candidate, Frontier
 
-CROWD: Final = 3.0
+CROWD: Final = 2.0
 """How many standard deviations of what runs, a Poisson number, a batch limit leaves room for."""
+LEAST_TOK_S: Final = 1e-3
 FULL: Final = 0.97
 """A clock-locked point whose power stays below this share of the ceiling needs no lower cap."""
 CURIOSITY: Final = 0.5
-"""How many standard deviations of doubt count in favour of a point that was never tried."""
+"""How many standard deviations of doubt count in favour of a point that was not tried for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +61,21 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a node must serve. required_tok_s: None for as much as it can.
+    """What a node must be able to serve. required_tok_s: None for as much as it can.
 
-    crowded: requests always wait, so that every batch runs full; else required_tok_s is all that
-    there is to serve.
+    offered_tok_s: what it will serve, None where requests always wait and every batch runs full.
     """
 
     required_tok_s: float | None
-    crowded: bool
+    offered_tok_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
     """A point that fits under the ceiling, with what is expected of it. key: as in Beliefs.
 
-    gain: tokens per joule, doubt counted in its favour. serves: whether it is enough.
+    gain: tokens per joule, doubt counted in its favour. margin: what it can over what it must, so
+    that 1 is just enough. within: whether its latency is.
     """
 
     choice: Choice
@@ -82,13 +83,13 @@ class Option:
     capacity_tok_s: float
     power_w: float
     gain: float
-    serves: bool
+    margin: float
     within: bool
 
 
 def best(found: Sequence[Option]) -> Option | None:
     """The best open point; else the fastest within its latency; else the fastest. None: none."""
-    open_ = [option for option in found if option.serves and option.within]
+    open_ = [option for option in found if option.margin >= 1.0 and option.within]
     if open_:
         return max(open_, key=lambda option: (option.gain, option.capacity_tok_s))
     within = [option for option in found if option.within] or found
@@ -98,13 +99,25 @@ def best(found: Sequence[Option]) -> Option | None:
 def options(
     order: Order, rows: tuple[Row, ...], beliefs: Beliefs, need: Need, slow: float
 ) -> Iterator[Option]:
-    """Every point that fits under the ceiling.
+    """Every point that fits under the ceiling; one a row, the fastest, where nothing waits.
 
     slow: measured over modelled inter-token latency.
     """
     for row in _fitting(order, rows):
-        for point in row.points:
+        for point in row.points if need.offered_tok_s is None else _fastest(order, row, slow):
             yield _option(order, row, point, beliefs, need, slow)
+
+
+def _fastest(order: Order, row: Row, slow: float) -> tuple[Candidate, ...]:
+    """The row's largest batch within the latency objective, else its smallest."""
+    within = [point for point in row.points if _within(order.service, point, slow)]
+    return tuple(within[-1:]) or row.points[:1]
+
+
+def _room(order: Order, row: Row, point: Candidate, slow: float) -> int:
+    """The largest batch limit that keeps the latency objective, though it may serve no more."""
+    kept = [p.batch for p in row.crowded if _within(order.service, p, slow)]
+    return max([point.batch, *kept])
 
 
 def _fitting(order: Order, rows: tuple[Row, ...]) -> Iterator[Row]:
@@ -128,36 +141,36 @@ def _option(
     key = (row.cap_w, row.clock_mhz, point.batch)
     learned = beliefs.of(key)
     capacity_tok_s = learned.tok * point.tok_s
-    running, serves = _runs(row, point, need, learned.tok, capacity_tok_s)
+    running = _runs(row, point, need, learned.tok)
     expected = row.at(running)
-    served_tok_s = learned.tok * expected.tok_s
     power_w = learned.power * expected.power_w
     wall_w = order.service.host_factor * power_w + order.service.host_w
-    doubt = 1.0 + CURIOSITY * learned.spread if need.crowded else 1.0
+    doubt = 1.0 if need.offered_tok_s is not None else 1.0 + CURIOSITY * learned.spread
+    batch = point.batch if need.offered_tok_s is None else _room(order, row, point, slow)
     whole = row.cap_w * order.cards > order.ceiling_w - 1e-6
-    choice = Choice(None if whole else row.cap_w, point.batch, row.clock_mhz)
-    within = _within(order.service, row.at(_busy(running, point)), slow)
-    gain = doubt * served_tok_s / wall_w
-    return Option(choice, key, capacity_tok_s, power_w, gain, serves, within)
-
-
-def _runs(
-    row: Row, point: Candidate, need: Need, tok: float, capacity_tok_s: float
-) -> tuple[float, bool]:
-    """How many requests will run, and whether that serves what is required."""
     required = need.required_tok_s
-    if need.crowded or required is None:
-        return point.batch, required is not None and capacity_tok_s >= required
-    running = row.batch_for(required / tok)
-    if running is None or running > point.batch:
-        return point.batch, False
-    return running, _busy(running, None) <= point.batch
+    return Option(
+        choice=Choice(None if whole else row.cap_w, batch, row.clock_mhz),
+        key=key,
+        capacity_tok_s=capacity_tok_s,
+        power_w=power_w,
+        gain=doubt * learned.tok * expected.tok_s / wall_w,
+        margin=0.0 if required is None else doubt * capacity_tok_s / max(required, LEAST_TOK_S),
+        within=_within(order.service, row.at(_busy(running, point)), slow),
+    )
 
 
-def _busy(running: float, point: Candidate | None) -> float:
+def _runs(row: Row, point: Candidate, need: Need, tok: float) -> float:
+    """How many requests will run on average."""
+    if need.offered_tok_s is None:
+        return point.batch
+    running = row.batch_for(need.offered_tok_s / tok)
+    return point.batch if running is None else min(running, point.batch)
+
+
+def _busy(running: float, point: Candidate) -> float:
     """The most requests that run at once in all but rare moments."""
-    crowd = running + CROWD * sqrt(running)
-    return crowd if point is None else min(crowd, point.batch)
+    return min(running + CROWD * sqrt(running), point.batch)
 
 
 def _within(service: Service, expected: Candidate, slow: float) -> bool:

@@ -12,12 +12,13 @@ from orchestrator.domain.frontier import Candidate
 class Row:
     """Candidates of one cap per card and one clock lock, by rising batch; watts, tok/s of the node.
 
-    batch and tok_s only ever rise along a row.
+    points: as far as batch and tok_s rise together. crowded: larger batches that serve no more.
     """
 
     cap_w: float
     clock_mhz: float | None
     points: tuple[Candidate, ...]
+    crowded: tuple[Candidate, ...] = ()
 
     @property
     def capacity_tok_s(self) -> float:
@@ -65,11 +66,11 @@ def blend(low: Candidate, high: Candidate, share: float) -> Candidate:
 
 
 def rows_of(points: Iterable[Candidate]) -> tuple[Row, ...]:
-    """Candidates by cap and clock, free clocks last, without batches that buy nothing more."""
+    """Candidates by cap and clock, free clocks last."""
     groups: dict[tuple[float, float | None], list[Candidate]] = defaultdict(list)
     for point in points:
         groups[point.cap_w, point.clock_mhz].append(point)
-    found = [Row(cap_w, mhz, _rising(group)) for (cap_w, mhz), group in groups.items()]
+    found = [_row(cap_w, mhz, group) for (cap_w, mhz), group in groups.items()]
     return tuple(sorted(found, key=lambda row: (row.cap_w, row.clock_mhz or float("inf"))))
 
 
@@ -84,14 +85,22 @@ def row_at(rows: Sequence[Row], cap_w: float) -> Row | None:
         return high
     low = free[above - 1]
     share = (cap_w - low.cap_w) / (high.cap_w - low.cap_w)
-    below = {point.batch: point for point in low.points}
-    points = [blend(below[p.batch], p, share) for p in high.points if p.batch in below]
-    return Row(cap_w, None, _rising(points)) if points else None
+    below = {point.batch: point for point in (*low.points, *low.crowded)}
+    above_ = [point for point in (*high.points, *high.crowded) if point.batch in below]
+    points = [blend(below[point.batch], point, share) for point in above_]
+    return _row(cap_w, None, points) if points else None
+
+
+def _row(cap_w: float, clock_mhz: float | None, points: Iterable[Candidate]) -> Row:
+    ordered = sorted(points, key=lambda point: point.batch)
+    rising = _rising(ordered)
+    last = rising[-1].batch
+    return Row(cap_w, clock_mhz, rising, tuple(p for p in ordered if p.batch > last))
 
 
 def _rising(points: Iterable[Candidate]) -> tuple[Candidate, ...]:
     kept: list[Candidate] = []
-    for point in sorted(points, key=lambda point: point.batch):
+    for point in points:
         if not kept or point.tok_s > kept[-1].tok_s:
             kept.append(point)
     return tuple(kept)

@@ -16,16 +16,32 @@ from agents.core.pid import Gains, Pid
 from agents.core.surface import Row, row_at, rows_of
 from orchestrator.domain.telemetry import EngineReading
 
-GAINS: Final = Gains(kp=0.5, ki=0.2, kd=0.0, filter_s=2.0, low=0.0, high=0.5)
-DEAD_BAND: Final = 0.01
-SMOOTHING_S: Final = 1.5
-OFFER_S: Final = 10.0
-SETTLED_S: Final = 2.0
+GAINS: Final = Gains(kp=0.5, ki=0.05, kd=0.0, filter_s=2.0, low=0.0, high=0.5)
+DEAD_BAND: Final = 0.05
+SMOOTHING_S: Final = 8.0
+OFFER_S: Final = 12.0
+SETTLED_S: Final = 5.0
+STEADY_S: Final = 2.0
+BLOCK_S: Final = 10.0
+"""Requests start and end in waves: throughput means something over seconds, not in a moment."""
+SETTLED: Final = 0.1
+"""A batch this close to its limit, as a share, has followed it."""
+SLEW: Final = 16
+"""The batch limit rises by at most this part of the largest batch a step: new prompts hurt."""
 PATIENCE_S: Final = 1.0
-DWELL_S: Final = 5.0
+DWELL_S: Final = 3.0
 WORTH: Final = 1.01
 """A point must promise this much more tokens per joule to be worth a move."""
+GRACE: Final = 0.99
+"""The present point may be believed to fall this far short before another is sought."""
 BINDS: Final = 0.95
+CALM: Final = 0.5
+HEADROOM: Final = 1.03
+"""What is offered varies: a point must serve a little more than its mean."""
+SHORT_OF_TARGET: Final = 0.015
+"""A throughput that falls this far short of its target still counts as meeting it."""
+EASE: Final = -0.1
+"""The error while nothing waits: pressure is let go within seconds."""
 QUEUE: Final = 0.05
 """A queue that is longer than this share of what runs means that more would be used."""
 
@@ -58,6 +74,29 @@ class Plant:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """Sums over time of what is measured while a choice stands still: tokens, joules, requests."""
+
+    seconds: float = 0.0
+    tokens: float = 0.0
+    joules: float = 0.0
+    running: float = 0.0
+    itl_ms: float = 0.0
+
+    def with_sample(
+        self, tok_s: float, power_w: float, engine: EngineReading, dt_s: float
+    ) -> "Block":
+        """One more sample that stands for dt_s seconds."""
+        return Block(
+            self.seconds + dt_s,
+            self.tokens + tok_s * dt_s,
+            self.joules + power_w * dt_s,
+            self.running + engine.running * dt_s,
+            self.itl_ms + (engine.itl_p99_ms or 0.0) * dt_s,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Tuner:
     """State of the policy.
 
@@ -79,6 +118,7 @@ class Tuner:
     crowded: bool = False
     slow: float = 1.0
     at_s: float = 0.0
+    block: Block = field(default_factory=Block)
 
 
 def tune(tuner: Tuner, order: Order, plant: Plant, now_s: float) -> Tuner:
@@ -86,20 +126,25 @@ def tune(tuner: Tuner, order: Order, plant: Plant, now_s: float) -> Tuner:
     dt_s, tuner = now_s - tuner.at_s, replace(tuner, at_s=now_s)
     before, tuner = tuner.order, _take(tuner, order)
     if plant.tok_s is not None and plant.engine is not None and dt_s > 0:
-        tuner = _follow(tuner, plant, plant.engine, plant.tok_s, dt_s)
-        tuner = _learn(tuner, plant, plant.engine, plant.tok_s, now_s)
+        tuner = _follow(tuner, plant, plant.engine, plant.tok_s, now_s, dt_s)
+        tuner = _watch(tuner, plant, plant.engine, plant.tok_s, now_s, dt_s)
     if not _usable(order):
         return replace(tuner, choice=Choice())
     return _choose(tuner, order, now_s, at_once=before != order)
 
 
 def batch_of(engine: EngineReading | None, wanted: int | None, *, reached: bool) -> int | None:
-    """The batch limit to set now, None to leave it: down at once, up once the caps are there."""
+    """The batch limit to set now, None to leave it.
+
+    Down at once; up step by step, once the caps are there.
+    """
     if engine is None or wanted is None:
         return None
     limit = max(1, min(wanted, engine.max_batch))
-    if limit < engine.batch_limit or (limit > engine.batch_limit and reached):
+    if limit < engine.batch_limit:
         return limit
+    if limit > engine.batch_limit and reached:
+        return min(limit, engine.batch_limit + max(1, engine.max_batch // SLEW))
     return None
 
 
@@ -122,56 +167,87 @@ def _take(tuner: Tuner, order: Order) -> Tuner:
     return tuner
 
 
-def _follow(tuner: Tuner, plant: Plant, engine: EngineReading, tok_s: float, dt_s: float) -> Tuner:
+def _follow(
+    tuner: Tuner, plant: Plant, engine: EngineReading, tok_s: float, now_s: float, dt_s: float
+) -> Tuner:
     """Smooth what is served and what waits, and let the PID answer a lasting shortfall."""
-    smooth = _smoothed(tuner.tok_s, tok_s, dt_s, SMOOTHING_S)
+    settled = now_s - tuner.since_s >= SETTLED_S
+    smooth = _smoothed(tuner.tok_s if settled else None, tok_s, dt_s, SMOOTHING_S)
     offered = _smoothed(tuner.offered_tok_s, tok_s, dt_s, OFFER_S)
     long = engine.waiting > QUEUE * engine.running
-    queue = _smoothed(tuner.queue, float(long), dt_s, SETTLED_S)
+    queue = _smoothed(tuner.queue, float(long), dt_s, STEADY_S)
     crowded = queue > 0.8 or (tuner.crowded and queue > 0.2)
     tuner = replace(tuner, tok_s=smooth, offered_tok_s=offered, queue=queue, crowded=crowded)
-    error = _error(tuner, engine, smooth)
-    if abs(error) < DEAD_BAND:
-        error = 0.0
-    pid, pressure = pids.advance(
-        tuner.pid, GAINS, error, 0.0, dt_s, integrate=plant.binds or error < 0
-    )
+    error = _error(tuner, engine, smooth, settled=settled)
+    integrate = plant.binds or error < 0
+    pid, pressure = pids.advance(tuner.pid, GAINS, error, 0.0, dt_s, integrate=integrate)
     return replace(tuner, pid=pid, pressure=pressure)
 
 
-def _error(tuner: Tuner, engine: EngineReading, tok_s: float) -> float:
-    """Relative shortfall of min(target, offered); negative where there is more than enough."""
+def _error(tuner: Tuner, engine: EngineReading, tok_s: float, *, settled: bool) -> float:
+    """Relative shortfall of min(target, offered).
+
+    Where the first token is promised, a batch that fills is a shortfall before anything waits.
+    Else the paper's dead band holds: what is smaller is left to what was learned of the node.
+    """
     order = tuner.order
     if order is None:
         return 0.0
     if order.service.ttft_p99_ms is not None:
-        if engine.waiting == 0:
-            return -0.1
-        return engine.waiting / (engine.waiting + engine.running)
-    if not order.target_tok_s:
-        return 0.0
-    if engine.waiting == 0:
-        return -0.1
-    return (order.target_tok_s - tok_s) / order.target_tok_s
+        return _crowding(tuner, engine)
+    if engine.waiting == 0 or not order.target_tok_s:
+        return EASE
+    error = (order.target_tok_s - tok_s) / order.target_tok_s
+    return error if settled and abs(error) >= DEAD_BAND else 0.0
 
 
-def _learn(tuner: Tuner, plant: Plant, engine: EngineReading, tok_s: float, now_s: float) -> Tuner:
-    """Compare the node with its model where both stand still: caps in force, something running."""
+def _crowding(tuner: Tuner, engine: EngineReading) -> float:
+    """How far the node fills beyond what its offered load explains, 1 where its batch is full.
+
+    Halfway between the expected batch and the limit is still calm.
+    """
+    row, limit = _row(tuner), float(engine.batch_limit)
+    expected = row.batch_for(tuner.offered_tok_s or 0.0) if row else None
+    calm = limit if expected is None else min(limit, expected + CALM * (limit - expected))
+    over = engine.running + engine.waiting - calm
+    return max(EASE, min(1.0, over / max(limit - calm, 0.1 * limit)))
+
+
+def _watch(
+    tuner: Tuner, plant: Plant, engine: EngineReading, tok_s: float, now_s: float, dt_s: float
+) -> Tuner:
+    """Collect what is measured while everything stands still, and learn from every full block."""
     row = _row(tuner)
-    settled = plant.reached and now_s - tuner.since_s >= SETTLED_S and engine.running > 0
-    if row is None or not settled or not tok_s or not plant.power_w:
-        return tuner
-    expected = row.at(engine.running)
-    nearest = min(row.points, key=lambda point: abs(point.batch - engine.running))
-    key = (row.cap_w, row.clock_mhz, nearest.batch)
+    if row is None or not plant.power_w or not _stands_still(tuner, plant, engine, now_s):
+        return replace(tuner, block=Block())
+    block = tuner.block.with_sample(tok_s, plant.power_w, engine, dt_s)
+    if block.seconds < BLOCK_S or block.tokens <= 0.0:
+        return replace(tuner, block=block)
+    return replace(_learn(tuner, row, block), block=Block())
+
+
+def _stands_still(tuner: Tuner, plant: Plant, engine: EngineReading, now_s: float) -> bool:
+    wanted = tuner.choice.batch or engine.batch_limit
+    followed = not tuner.crowded or abs(engine.running - wanted) <= SETTLED * wanted
+    settled = now_s - tuner.since_s >= SETTLED_S
+    return plant.reached and settled and followed and engine.running > 0
+
+
+def _learn(tuner: Tuner, row: Row, block: Block) -> Tuner:
+    """Compare a block with what the model says of as many running requests."""
+    running = block.running / block.seconds
+    expected = row.at(running)
+    nearest = min(row.points, key=lambda point: abs(point.batch - running))
     beliefs = learn(
-        tuner.beliefs, key, tok_s / expected.tok_s, plant.power_w / max(expected.power_w, 1.0)
+        tuner.beliefs,
+        (row.cap_w, row.clock_mhz, nearest.batch),
+        block.tokens / block.seconds / expected.tok_s,
+        block.joules / block.seconds / max(expected.power_w, 1.0),
     )
-    modelled = expected.itl_p99_ms
     slow = tuner.slow
-    if modelled and engine.itl_p99_ms:
-        slow += (engine.itl_p99_ms / modelled - slow) * 0.05
-    return replace(tuner, beliefs=beliefs, slow=min(2.0, max(0.5, slow)))
+    if expected.itl_p99_ms and block.itl_ms > 0.0:
+        slow += 0.2 * (block.itl_ms / block.seconds / expected.itl_p99_ms - slow)
+    return replace(tuner, beliefs=beliefs, slow=min(1.5, max(0.7, slow)))
 
 
 def _row(tuner: Tuner) -> Row | None:
@@ -192,15 +268,14 @@ def _need(tuner: Tuner, order: Order) -> Need:
     """What must be served: the target, or what is offered where that is less or is promised."""
     more = 1.0 + tuner.pressure
     offered, target = tuner.offered_tok_s, order.target_tok_s
-    if order.service.ttft_p99_ms is not None:
-        if offered is None:
-            return Need(None, crowded=True)
-        return Need(max(offered, tuner.tok_s or 0.0) * more, crowded=False)
+    if order.service.ttft_p99_ms is not None and offered is not None:
+        return Need(HEADROOM * offered * more, offered)
     if not target:
-        return Need(None, crowded=True)
+        return Need(None)
+    enough = target * (1.0 - SHORT_OF_TARGET)
     if tuner.crowded or offered is None:
-        return Need(target * more, crowded=True)
-    return Need(min(target, offered) * more, crowded=False)
+        return Need(enough * more)
+    return Need(min(enough, offered) * more, offered)
 
 
 def _choose(tuner: Tuner, order: Order, now_s: float, *, at_once: bool) -> Tuner:
@@ -221,7 +296,8 @@ def _due(present: Option | None, chosen: Option, passed_s: float) -> bool:
     """Whether to move: soon where the present point no longer serves, with patience for a gain."""
     if present is None:
         return True
-    if chosen.serves and not (present.serves and present.within):
+    stronger = chosen.margin > present.margin or chosen.within > present.within
+    if stronger and not (present.within and present.margin >= GRACE):
         return passed_s >= PATIENCE_S
     return passed_s >= DWELL_S and chosen.gain > WORTH * present.gain
 

@@ -23,9 +23,10 @@ def test_points_of_one_cap_and_clock_make_a_row() -> None:
     ]
 
 
-def test_a_larger_batch_that_buys_nothing_is_left_out() -> None:
+def test_a_larger_batch_that_buys_nothing_is_room_and_no_more() -> None:
     (row,) = rows_of([*LOW, Candidate(200.0, 32, 1300.0, 590.0)])
     assert [point.batch for point in row.points] == [8, 16]
+    assert [point.batch for point in row.crowded] == [32]
 
 
 def test_between_two_batches_a_row_is_a_straight_line() -> None:

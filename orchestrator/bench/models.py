@@ -1,0 +1,107 @@
+"""`ballast bench models`: how well fits predict runs that they have not seen."""
+
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from orchestrator.bench import models_measured
+from orchestrator.bench.models_judge import Row
+from orchestrator.bench.models_planner import Curve, error_curves
+from orchestrator.models.fit import DEFAULT_RECIPE
+
+PAPER: Final = {"throughput_mape": 0.068, "power_mape": 0.045}
+"""Held-out errors that PALS reports (arXiv 2605.21427)."""
+EACH_ALONE: Final = 50
+"""Folds for a public sweep: more than it has batches, so that each is left out alone."""
+GOAL: Final = {"throughput_mape": 0.05, "power_mape": 0.035}
+"""On the same host, inside the profiled range."""
+
+
+def measure(data: Path | None, seed: int) -> dict[str, Any]:
+    """The whole document: of the public table where one is given, else of simulated profiles."""
+    if data is not None:
+        found = models_measured.measure(data, replace(DEFAULT_RECIPE, folds=EACH_ALONE))
+    else:
+        from orchestrator.bench import models_twin
+
+        found = models_twin.measure(DEFAULT_RECIPE, seed)
+        found["planner"] = error_curves(seed)
+    same = found["overall"]["same_host"]
+    met = all(same[name] is not None and same[name] < goal for name, goal in GOAL.items())
+    return {**found, "paper": PAPER, "goal": GOAL, "goal_met": met, "seed": seed}
+
+
+def plain(value: Any) -> Any:
+    """The document as JSON has it; raw errors are left out."""
+    if is_dataclass(value):
+        return {
+            field.name: plain(getattr(value, field.name)) for field in fields(value) if field.repr
+        }
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def show(document: dict[str, Any]) -> None:
+    """Tables for people."""
+    console = Console()
+    word = "SIMULATED" if document["simulated"] else "measured"
+    hash_words = f", twin {document['twin']}" if "twin" in document else ""
+    console.print(f"{document['source']} ({word}{hash_words})")
+    console.print(_rows(document["rows"]))
+    console.print(_overall(document))
+    if "planner" in document:
+        console.print(_planner(document["planner"]))
+
+
+def _rows(rows: list[Row]) -> Table:
+    table = Table("deployment", "host", "throughput", "by", "power", "by", "runs", "outside")
+    for row in rows:
+        table.add_row(
+            row.deployment,
+            row.host,
+            f"{row.throughput_mape:.1%}",
+            row.forms["tok_s"],
+            f"{row.power_mape:.1%}",
+            row.forms["power_w"],
+            str(row.runs),
+            str(row.outside),
+        )
+    return table
+
+
+def _overall(document: dict[str, Any]) -> Table:
+    table = Table("mean absolute error", "throughput", "power", "median deployment", "runs")
+    for name, found in document["overall"].items():
+        if found["runs"]:
+            median = f"{found['throughput_mape_median']:.1%}, {found['power_mape_median']:.1%}"
+            table.add_row(name.replace("_", " "), *_pair(found), median, str(found["runs"]))
+    table.add_section()
+    floor = document["floor"]
+    for name, found in (
+        ("floor: between hosts", {f"{key}_mape": floor[key] for key in ("throughput", "power")}),
+        ("goal, same host", document["goal"]),
+        ("the paper, held out", document["paper"]),
+    ):
+        table.add_row(name, *_pair(found), "", "")
+    return table
+
+
+def _pair(found: dict[str, float | None]) -> tuple[str, str]:
+    pair = [found["throughput_mape"], found["power_mape"]]
+    first, second = ("unknown" if value is None else f"{value:.1%}" for value in pair)
+    return first, second
+
+
+def _planner(curves: list[Curve]) -> Table:
+    table = Table("deployment", "points", "planned", "grid", "random")
+    table.title = "error of throughput / power over the range, SIMULATED"
+    by_key = {(c.deployment, c.points, c.method): c for c in curves}
+    for deployment, points in sorted({(c.deployment, c.points) for c in curves}):
+        cells = [by_key[deployment, points, m] for m in ("planned", "grid", "random")]
+        words = [f"{c.throughput_mape:.1%} / {c.power_mape:.1%}" for c in cells]
+        table.add_row(deployment, str(points), *words)
+    return table

@@ -1,0 +1,114 @@
+"""One node under every policy: the paper's first experiment, on the simulated plant."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from agents.core.options import Service
+from integrations.twin.node import steady
+from orchestrator.bench.cases import NO_BUDGET_W, Case, only
+from orchestrator.bench.judge import ITL_SLACK, TTFT_MS, Objectives, Verdict, judge
+from orchestrator.bench.node_run import Policy, run
+from orchestrator.bench.oracle import Knobs, clairvoyant
+from orchestrator.bench.own_agent import OwnAgent
+from orchestrator.bench.policies import Fixed, Paper
+from orchestrator.bench.schedule import Schedule, in_turn, offered
+from orchestrator.domain.frontier import Frontier
+
+SHARES = (0.9, 0.6, 0.75)
+LOADS = ("saturated", "poisson")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one policy made of one case. gain: tok/J over the fixed setting's."""
+
+    deployment: str
+    load: str
+    policy: str
+    seed: int
+    moved: str
+    gain: float
+    verdict: Verdict
+
+    def row(self) -> dict[str, object]:
+        """One flat JSON object."""
+        return {k: v for k, v in asdict(self).items() if k != "verdict"} | asdict(self.verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A case ready to run: what is asked, what is promised, and what is known of the node."""
+
+    case: Case
+    load: str
+    schedule: Schedule
+    objectives: Objectives
+    model: Frontier
+
+    @property
+    def service(self) -> Service:
+        """The objectives as the agent is told them."""
+        wall = self.case.wall
+        return Service(self.objectives.itl_ms, self.objectives.ttft_ms, wall.watts, wall.factor)
+
+
+def prepare(case: Case, load: str, seconds: float) -> Setup:
+    """Profile the node, and take the targets as shares of what it serves unconstrained."""
+    full = steady(
+        case.deployment, case.caps_w[-1], case.batches[-1], coefficients=case.coefficients
+    )
+    objectives = Objectives(ITL_SLACK * full.itl_p99_ms, TTFT_MS if load == "poisson" else None)
+    schedule = in_turn(SHARES, full.tok_s, NO_BUDGET_W, seconds)
+    return Setup(case, load, schedule, objectives, case.model(clocks=True))
+
+
+def outcomes(setup: Setup, moved: str = "") -> list[Outcome]:
+    """Every policy on the same plant, requests and model; the oracles on the plant itself."""
+    case = setup.case
+    requests = offered(case.deployment, setup.load, setup.schedule, case.seed)
+    verdicts: dict[str, Verdict] = {}
+    for name, policy in policies(setup).items():
+        verdicts[name] = judge(run(case.plant(requests), policy, setup.schedule), setup.objectives)
+    for name, grid in oracles(case).items():
+        best, _ = clairvoyant(
+            case.plant(requests), setup.schedule, grid, setup.objectives, case.wall
+        )
+        verdicts[name] = judge(best, setup.objectives)
+    fixed = verdicts["fixed"].tok_j
+    return [
+        Outcome(case.deployment.id, setup.load, name, case.seed, moved, v.tok_j / fixed, v)
+        for name, v in verdicts.items()
+    ]
+
+
+def oracles(case: Case) -> dict[str, Sequence[Knobs]]:
+    """The clairvoyant ones: with the paper's knobs, and with the clock lock too."""
+    return {"oracle": case.grid(), "oracle, clock": case.grid(clocks=True)}
+
+
+def policies(setup: Setup) -> dict[str, Policy]:
+    """All that are compared, anew for every run."""
+    case, grid = setup.case, setup.case.grid()
+    most_w, most = case.caps_w[-1], case.batches[-1]
+    cards = case.deployment.gpus
+
+    def paper(keep: Callable[[Knobs], bool]) -> Paper:
+        kept = [knobs for knobs in grid if keep(knobs)]
+        return Paper(only(setup.model, kept).points, case.wall, cards)
+
+    def own(points: Sequence[Knobs], knobs: tuple[str, ...]) -> OwnAgent:
+        return OwnAgent(only(setup.model, points), case.wall, setup.service, knobs)
+
+    return {
+        "fixed": Fixed(most_w, most, case.wall, cards),
+        "batch only": paper(lambda knobs: knobs.cap_w == most_w),
+        "cap only": paper(lambda knobs: knobs.batch == most),
+        "paper": paper(lambda _: True),
+        "ballast": own(grid, ("cap", "batch")),
+        "ballast, clock": own(case.grid(clocks=True), ("cap", "clock", "batch")),
+    }
+
+
+def with_moved(case: Case, name: str, factor: float) -> Case:
+    """The same case on a plant one of whose coefficients is moved."""
+    return replace(case, coefficients=case.coefficients.perturbed(name, factor))
