@@ -28,7 +28,8 @@ class Machine:
         name: str = "node",
     ) -> None:
         self.deployment = deployment
-        self.coefficients = coefficients or deployment.coefficients
+        # One type of number, so that the simulator is compiled once.
+        self.coefficients = Coefficients(*map(float, coefficients or deployment.coefficients))
         self.name = name
         self.batch_limit = deployment.max_batch
         self.time_s = 0.0
@@ -73,8 +74,8 @@ class Machine:
     def advance(self, until_s: float) -> None:
         """Let the node run until a moment; one that has passed changes nothing."""
         if until_s > self.time_s:
-            advance(self.state, self.coefficients, self.deployment.card.sampled, until_s)
-            self.time_s = until_s
+            self.time_s = float(until_s)
+            advance(self.state, self.coefficients, self.deployment.card.sampled, self.time_s)
 
     def halt(self) -> Ints:
         """Lose every request that waits or runs; how many tokens each was still owed, (n,)."""

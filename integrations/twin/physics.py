@@ -26,7 +26,7 @@ class Work(NamedTuple):
     draw_w: float
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def work(c: Coefficients, decoding: float, prompt: float) -> Work:
     """The step of a replica that decodes and prefills at once."""
     experts_ms = c.expert_ms * (1.0 - math.exp(-decoding / c.expert_batch))
@@ -51,7 +51,7 @@ def work(c: Coefficients, decoding: float, prompt: float) -> Work:
     return Work(total_ms, compute_ms / memory_ms, max(draw_w, c.idle_w))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def slowdown(c: Coefficients, w: Work, clock: float) -> float:
     """The step's time at a clock over its time at full clock."""
     full = w.intensity * w.intensity
@@ -60,7 +60,7 @@ def slowdown(c: Coefficients, w: Work, clock: float) -> float:
     return c.communication + (1.0 - c.communication) * overlap
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def core_power(c: Coefficients, clock: float) -> float:
     """The cores' dynamic power at a clock over that at full clock."""
     if clock >= c.voltage_floor:
@@ -68,7 +68,7 @@ def core_power(c: Coefficients, clock: float) -> float:
     return c.voltage_floor ** (c.exponent - 1.0) * clock  # type: ignore[no-any-return]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def power_w(c: Coefficients, w: Work, clock: float, speed: float) -> float:
     """A card's power at its clock while its replica achieves `speed` of the full pace."""
     memory = c.memory_power / (1.0 + w.intensity)
@@ -76,7 +76,7 @@ def power_w(c: Coefficients, w: Work, clock: float, speed: float) -> float:
     return c.idle_w + (w.draw_w - c.idle_w) * dynamic
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def clock_under(c: Coefficients, w: Work, cap_w: float, most: float) -> float:
     """The highest clock up to `most` at which a card stays under its cap, by bisection."""
     if power_w(c, w, most, 1.0 / slowdown(c, w, most)) <= cap_w:
