@@ -74,13 +74,13 @@ def split_hosts(rows: pd.DataFrame) -> list[pd.DataFrame]:
 def repeats(rows: pd.DataFrame) -> list[Repeat]:
     """Configurations that were measured more than once: what one run says of another host."""
     found = []
-    for (deployment, batch), again in rows.groupby(["deployment", "batch"]):
+    for (deployment, _), again in rows.groupby(["deployment", "batch"]):
         for index in range(1, len(again)):
             first, other = again.iloc[index - 1], again.iloc[index]
             found.append(
                 Repeat(
                     deployment=str(deployment),
-                    batch=int(batch),
+                    batch=int(other["batch"]),
                     power=abs(other["power_w"] / first["power_w"] - 1.0),
                     throughput=abs(other["tok_s"] / first["tok_s"] - 1.0),
                 )

@@ -8,8 +8,9 @@ import numpy as np
 
 from integrations.twin.sweep import default_batches, default_caps_w, profile_samples
 from orchestrator.bench.models_twin import samples_of
+from orchestrator.models.fit import DEFAULT_RECIPE
 from orchestrator.models.forms import FORMS
-from orchestrator.models.planner import Trees, lattice, plan
+from orchestrator.models.planner import lattice, plan
 from orchestrator.models.points import TARGETS, Points
 
 DEPLOYMENTS: Final = (("A100", "mixtral-8x7b", 4), ("H100", "qwen3-30b-a3b", 8))
@@ -41,7 +42,7 @@ class Site:
         self.caps_w, self.batches = (caps_w[0], caps_w[-1]), (batches[0], batches[-1])
         self.choices = lattice(self.caps_w, self.batches, gpus)
         self.name = f"{model} {gpu} x{gpus}"
-        self.truth = self.measure(self.grid(13, 9), 1000 + seed, repeats=2)
+        self.truth = self.measure(self.grid(13, 9), 1000 + seed, repeats=6)
 
     def grid(self, caps: int, batches: int) -> Points:
         """An even grid over the whole range."""
@@ -69,7 +70,7 @@ class Site:
         cells, truth = runs.averaged(), self.truth.averaged()
         found = []
         for target in ("tok_s", "power_w"):
-            predicted = FORMS[FORM](cells, target, Trees())(truth)
+            predicted = FORMS[FORM](cells, target, DEFAULT_RECIPE)(truth)
             found.append(np.abs(np.expm1(predicted - np.log(truth.targets[target]))).mean())
         return float(found[0]), float(found[1])
 
@@ -95,7 +96,7 @@ def planned(site: Site, seed: int) -> list[tuple[str, int, Points]]:
     found = []
     while runs is None or len(runs) < max(COUNTS):
         count = FIRST if runs is None else AT_ONCE
-        chosen = site.choices.where(np.array(plan(site.choices, runs, count, seed)))
+        chosen = site.choices.where(np.array(plan(site.choices, runs, count)))
         fresh = site.measure(chosen, 10 * seed + (0 if runs is None else len(runs)))
         runs = fresh if runs is None else joined([runs, fresh])
         if len(runs) in COUNTS:

@@ -44,7 +44,7 @@ class Gaussian:
         return found
 
     def _kernel(self, inputs: Floats) -> Floats:
-        return _matern((inputs - self.centre) / self.scale, self.places)
+        return matern((inputs - self.centre) / self.scale, self.places)
 
 
 def fit_gaussian(inputs: Floats, truth: Floats) -> Gaussian:
@@ -59,7 +59,7 @@ def fit_gaussian(inputs: Floats, truth: Floats) -> Gaussian:
     for lengths, noise in product(choices, NOISES):
         scale = deviation * np.asarray(lengths)
         places = (inputs - centre) / scale
-        covariance = _matern(places, places) + noise * np.eye(len(places))
+        covariance = matern(places, places) + noise * np.eye(len(places))
         root = cholesky(covariance, lower=True)
         weights = cho_solve((root, True), heights)
         likelihood = -0.5 * float(heights @ weights) - float(np.log(np.diag(root)).sum())
@@ -70,7 +70,7 @@ def fit_gaussian(inputs: Floats, truth: Floats) -> Gaussian:
     return best[1]
 
 
-def _matern(left: Floats, right: Floats) -> Floats:
+def matern(left: Floats, right: Floats) -> Floats:
     """The Matern kernel of smoothness 5/2 between (m, axes) and (n, axes)."""
     distance = np.sqrt(((left[:, None, :] - right[None, :, :]) ** 2).sum(axis=2))
     root = np.sqrt(5.0) * distance

@@ -22,6 +22,7 @@ leave open, and little else."""
 LOWEST_CLOCK: Final = 0.05
 SPAN: Final = {"exponent": 0.5, "floor": 1.5, "follow": 0.1, "free_mhz": 0.3}
 """How far a packed number may move from where it starts; everything else a factor of 20."""
+NUDGE: Final = 1e-3
 NAMES: Final = (
     "base_ms", "expert_ms", "expert_batch", "request_ms", "weight_share", "request_share",
     "low_w", "span_w", "half_batch", "idle_w", "exponent", "floor", "follow", "free_mhz",
@@ -116,6 +117,30 @@ def fit_physics(
     bounds = (origin - span, origin + span)
     found = least_squares(errors, origin, bounds=bounds, loss="soft_l1", f_scale=0.05, max_nfev=60)
     return Physics(_unpack(found.x), gpus)
+
+
+def sensitivities(form: Physics, cap_w: Floats, batch: Floats, clock_mhz: Floats) -> Floats:
+    """How the logarithms of both targets move with each packed number, (2, n, numbers)."""
+    packed = _pack(form.values)
+
+    def logs(moved: Floats) -> Floats:
+        other = Physics(_unpack(moved), form.gpus)
+        both = other.tok_s(cap_w, batch, clock_mhz), other.power_w(cap_w, batch, clock_mhz)
+        return np.log(np.stack(both))
+
+    columns = [
+        (logs(packed + nudge) - logs(packed - nudge)) / (2 * NUDGE)
+        for nudge in NUDGE * np.eye(len(NAMES))
+    ]
+    return np.stack(columns, axis=-1)
+
+
+def typical(cap_w: Floats, batch: Floats, clock_mhz: Floats, gpus: int) -> Physics:
+    """A node of which nothing is known but how far its caps and batches reach."""
+    middle = float(np.sqrt(batch.min() * batch.max()))
+    tok_s = 1000.0 * batch / (10.0 * (1.0 + batch / middle))
+    card_w = float(cap_w.max()) * (0.5 + 0.4 * batch / (batch + middle))
+    return Physics(_start(cap_w, batch, clock_mhz, tok_s, card_w), gpus)
 
 
 def _start(

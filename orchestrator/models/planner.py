@@ -1,9 +1,11 @@
 """Which operating points to profile next, so that few suffice.
 
-A profile begins with the corners, the low cap under the largest batch among them: that is where a
-node is while the old batch still drains after a cut. Then come the points on which models that
-explain the runs so far disagree most, weighted by how likely the allocator is to use them, and
-away from what is known already.
+What is not known of a deployment is taken as the numbers of the parametric form, each uncertain,
+and a smooth misfit on top. Every run narrows both. The next point is the one that narrows the
+predictions most over all points, each weighted by how likely the allocator is to use it: optimal
+design, one step at a time. A profile begins with two opposite corners, which span the range: the
+low cap under the largest batch, where a node is while the old batch still drains after a cut, and
+the high cap over the smallest.
 """
 
 from collections.abc import Sequence
@@ -13,23 +15,19 @@ from typing import Final
 import numpy as np
 
 from orchestrator.domain.errors import InvalidInput
-from orchestrator.models.forms import FORMS
-from orchestrator.models.points import FREE_MHZ, Floats, Points
+from orchestrator.models.gaussian import matern
+from orchestrator.models.physics import Physics, sensitivities, typical
+from orchestrator.models.points import FREE_MHZ, Flags, Floats, Points
 
 FEW: Final = 6
-"""Known cells below which models have nothing to disagree about."""
-RESAMPLED: Final = 4
+"""Known cells below which the parametric form is a typical one instead of a fitted one."""
+UNSURE: Final = 0.7
+"""Standard deviation of each packed number of the form before any run: a factor of two."""
+MISFIT: Final = 0.03
+MISFIT_LENGTH: Final = 0.4
+"""What the form leaves unexplained, as a fraction; it is alike over this share of the range."""
+NOISE: Final = 0.02
 LEAST_WORTH: Final = 0.25
-NEAR: Final = 0.3
-"""Distance, as a share of the range, within which a point tells little new."""
-
-
-class Trees:
-    """How the planner's forests are grown; see models.forms.Growth."""
-
-    trees = 30
-    min_samples_leaf = 1
-    seed = 0
 
 
 def lattice(
@@ -50,29 +48,88 @@ def lattice(
     return Points(settings[:, 0], settings[:, 1], settings[:, 2], gpus)
 
 
-def plan(choices: Points, known: Points | None, count: int, seed: int = 0) -> list[int]:
+def plan(choices: Points, known: Points | None, count: int) -> list[int]:
     """Indices of the choices to measure next, the most telling first.
 
     known: runs so far, with tok_s and power_w. Cells that are known are not proposed again.
     """
     if count < 1:
         raise InvalidInput("plan at least one point")
-    places = _places(choices, choices)
-    measured = np.empty((0, places.shape[1])) if known is None else _places(known, choices)
-    telling = np.ones(len(choices))
-    if known is not None and known.cells().max() + 1 >= FEW:
-        telling = _disagreement(choices, known.averaged(), seed)
-    distance = _nearest(places, measured)
+    cells = known.averaged() if known is not None else None
+    everything = choices if cells is None else _joined(choices, cells)
+    form = _form(choices, cells)
+    spread = _spread(everything, choices, form)
+    for index in range(len(choices), len(everything)):
+        spread = _narrowed(spread, index)
+    free = ~_taken(choices, cells)
+    worth = _worth(choices, form)
+    first = _corners(choices) if cells is None else []
     chosen: list[int] = []
-    for _ in range(count):
-        score = telling * np.minimum(1.0, distance / NEAR) + _corner(places) * (distance > NEAR)
-        score[distance < 1e-6] = -1.0
-        best = int(np.argmax(score))
-        if score[best] < 0:
-            break
+    while len(chosen) < count and free.any():
+        best = first.pop(0) if first else _most_telling(spread, worth, free)
         chosen.append(best)
-        distance = np.minimum(distance, _nearest(places, places[[best]]))
+        free[best] = False
+        spread = _narrowed(spread, best)
     return chosen
+
+
+def _form(choices: Points, cells: Points | None) -> Physics:
+    if cells is not None and len(cells) >= FEW:
+        return cells.physics
+    return typical(choices.cap_w, choices.batch, choices.clock_mhz, choices.gpus)
+
+
+def _spread(points: Points, choices: Points, form: Physics) -> Floats:
+    """Covariance of what is not known of both targets' logarithms, (2, n, n)."""
+    slopes = sensitivities(form, points.cap_w, points.batch, points.clock_mhz)
+    places = _places(points, choices) / MISFIT_LENGTH
+    misfit = MISFIT**2 * matern(places, places)
+    found: Floats = UNSURE**2 * slopes @ slopes.transpose(0, 2, 1) + misfit
+    return found
+
+
+def _narrowed(spread: Floats, index: int) -> Floats:
+    """The covariance after a run at one point."""
+    column = spread[:, :, index]
+    total = spread[:, index, index] + NOISE**2
+    found: Floats = spread - column[:, :, None] * column[:, None, :] / total[:, None, None]
+    return found
+
+
+def _most_telling(spread: Floats, worth: Floats, free: Flags) -> int:
+    """The choice whose run takes most away from the weighted variance of all choices."""
+    n = len(worth)
+    own = spread[:, :n, :n]
+    gains = (own**2 * worth[None, :, None]).sum(axis=1)
+    totals = np.diagonal(own, axis1=1, axis2=2) + NOISE**2
+    return int(np.argmax(np.where(free, (gains / totals).sum(axis=0), -1.0)))
+
+
+def _corners(choices: Points) -> list[int]:
+    """The low cap under the largest batch, and the high cap over the smallest; clocks free."""
+    cap_w, batch = choices.cap_w, choices.batch
+    drains = (cap_w == cap_w.min()) & (batch == batch.max())
+    idles = (cap_w == cap_w.max()) & (batch == batch.min())
+    return [int(np.flatnonzero(corner)[-1]) for corner in (drains, idles)]
+
+
+def _joined(left: Points, right: Points) -> Points:
+    return Points(
+        np.concatenate([left.cap_w, right.cap_w]),
+        np.concatenate([left.batch, right.batch]),
+        np.concatenate([left.clock_mhz, right.clock_mhz]),
+        left.gpus,
+    )
+
+
+def _taken(choices: Points, cells: Points | None) -> Flags:
+    """Which choices were measured already."""
+    if cells is None:
+        return np.zeros(len(choices), dtype=bool)
+    places, measured = _places(choices, choices), _places(cells, choices)
+    distances = np.linalg.norm(places[:, None, :] - measured[None, :, :], axis=2)
+    found: Flags = distances.min(axis=1) < 1e-3
+    return found
 
 
 def _places(points: Points, choices: Points) -> Floats:
@@ -86,46 +143,9 @@ def _axes(points: Points, choices: Points) -> Floats:
     return choices.axes.inputs(points.cap_w, points.batch, points.clock_mhz)
 
 
-def _nearest(places: Floats, measured: Floats) -> Floats:
-    """Distance of each place to the nearest measured one; far where there is none."""
-    if not len(measured):
-        return np.full(len(places), 10.0)
-    distances = np.linalg.norm(places[:, None, :] - measured[None, :, :], axis=2)
-    found: Floats = distances.min(axis=1)
-    return found
-
-
-def _corner(places: Floats) -> Floats:
-    """Whether a place is a corner, those of the largest batch first: corners bound the range."""
-    found: Floats = 2.0 * np.all((places == 0) | (places == 1), axis=1) + 0.1 * places[:, 1]
-    return found
-
-
-def _disagreement(choices: Points, cells: Points, seed: int) -> Floats:
-    """Spread of the models' predictions at each choice, times its worth, at most 1."""
-    spreads = [
-        np.std(_predictions(choices, cells, target, seed), axis=0)
-        for target in ("tok_s", "power_w")
-    ]
-    tok_s = np.exp(FORMS["physics"](cells, "tok_s", Trees())(choices))
-    telling = (spreads[0] + spreads[1]) * _worth(choices, tok_s)
-    found: Floats = telling / max(float(telling.max()), 1e-12)
-    return found
-
-
-def _predictions(choices: Points, cells: Points, target: str, seed: int) -> Floats:
-    """Predictions of several forms and of the parametric form on resampled cells, (models, n)."""
-    random = np.random.default_rng(seed)
-    samples = [
-        cells.where(np.sort(random.integers(0, len(cells), len(cells)))) for _ in range(RESAMPLED)
-    ]
-    models = [FORMS[form](cells, target, Trees()) for form in ("physics+gaussian", "gaussian")]
-    models += [FORMS["physics"](each, target, Trees()) for each in (cells, *samples)]
-    return np.stack([model(choices) for model in models])
-
-
-def _worth(choices: Points, tok_s: Floats) -> Floats:
+def _worth(choices: Points, form: Physics) -> Floats:
     """Near 1 where a point is about the fastest that its cap allows: that is what is used."""
+    tok_s = form.tok_s(choices.cap_w, choices.batch, choices.clock_mhz)
     best = {cap_w: tok_s[choices.cap_w == cap_w].max() for cap_w in np.unique(choices.cap_w)}
     share = tok_s / np.array([best[cap_w] for cap_w in choices.cap_w])
     found: Floats = np.maximum(LEAST_WORTH, share)
