@@ -35,11 +35,13 @@ WORTH: Final = 1.01
 GRACE: Final = 0.99
 """The present point may be believed to fall this far short before another is sought."""
 BINDS: Final = 0.95
-CALM: Final = 0.5
-HEADROOM: Final = 1.03
-"""What is offered varies: a point must serve a little more than its mean."""
-SHORT_OF_TARGET: Final = 0.015
+CALM: Final = 0.75
+HEADROOM: Final = 0.95
+"""A point that serves a little less than is offered will do while its batch is far from full."""
+SHORT_OF_TARGET: Final = 0.02
 """A throughput that falls this far short of its target still counts as meeting it."""
+WAVES: Final = 1.5
+"""How many mean deviations between blocks the mean must stay above what is enough."""
 EASE: Final = -0.1
 """The error while nothing waits: pressure is let go within seconds."""
 QUEUE: Final = 0.05
@@ -102,7 +104,8 @@ class Tuner:
 
     since_s: when the choice was made. pressure: the share by which more is required than asked.
     tok_s, offered_tok_s: smoothed over SMOOTHING_S and OFFER_S. queue: 0 to 1, how steadily
-    requests wait. slow: measured over modelled p99 inter-token latency, smoothed.
+    requests wait. slow: measured over modelled p99 inter-token latency, smoothed. wave: how far
+    blocks of one point differ in throughput, as a share.
     """
 
     order: Order | None = None
@@ -117,6 +120,7 @@ class Tuner:
     queue: float | None = None
     crowded: bool = False
     slow: float = 1.0
+    wave: float = 0.003
     at_s: float = 0.0
     block: Block = field(default_factory=Block)
 
@@ -238,16 +242,17 @@ def _learn(tuner: Tuner, row: Row, block: Block) -> Tuner:
     running = block.running / block.seconds
     expected = row.at(running)
     nearest = min(row.points, key=lambda point: abs(point.batch - running))
-    beliefs = learn(
-        tuner.beliefs,
-        (row.cap_w, row.clock_mhz, nearest.batch),
-        block.tokens / block.seconds / expected.tok_s,
-        block.joules / block.seconds / max(expected.power_w, 1.0),
-    )
+    key = (row.cap_w, row.clock_mhz, nearest.batch)
+    ratio = block.tokens / block.seconds / expected.tok_s
+    power_ratio = block.joules / block.seconds / max(expected.power_w, 1.0)
+    beliefs = learn(tuner.beliefs, key, ratio, power_ratio)
+    wave = tuner.wave
+    if key in tuner.beliefs.cells:
+        wave += 0.2 * (abs(ratio / tuner.beliefs.of(key).tok - 1.0) - wave)
     slow = tuner.slow
     if expected.itl_p99_ms and block.itl_ms > 0.0:
         slow += 0.2 * (block.itl_ms / block.seconds / expected.itl_p99_ms - slow)
-    return replace(tuner, beliefs=beliefs, slow=min(1.5, max(0.7, slow)))
+    return replace(tuner, beliefs=beliefs, slow=min(1.5, max(0.7, slow)), wave=wave)
 
 
 def _row(tuner: Tuner) -> Row | None:
@@ -272,7 +277,7 @@ def _need(tuner: Tuner, order: Order) -> Need:
         return Need(HEADROOM * offered * more, offered)
     if not target:
         return Need(None)
-    enough = target * (1.0 - SHORT_OF_TARGET)
+    enough = target * (1.0 - SHORT_OF_TARGET + WAVES * tuner.wave)
     if tuner.crowded or offered is None:
         return Need(enough * more)
     return Need(min(enough, offered) * more, offered)

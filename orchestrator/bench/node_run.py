@@ -7,6 +7,7 @@ from integrations.twin.node import LatencyLog, SimNode
 from orchestrator.bench.schedule import WARM_UP_S, Schedule, Stretch
 
 PERIOD_S = 0.5
+STRIDE_S = 2.5
 LATENCY_S = 30.0
 
 
@@ -55,3 +56,12 @@ def observe(found: Run, node: SimNode, until_s: float) -> None:
     found.tokens.append(node.tokens - tokens)
     found.wall_j.append(node.wall_energy_j - wall_j)
     found.waiting.append(node.waiting)
+
+
+def stride(found: Run, node: SimNode, until_s: float) -> None:
+    """Let STRIDE_S pass in one go and write it down as equal half seconds."""
+    tokens, wall_j, parts = node.tokens, node.wall_energy_j, round(STRIDE_S / PERIOD_S)
+    node.advance(until_s)
+    found.tokens += [(node.tokens - tokens) / parts] * parts
+    found.wall_j += [(node.wall_energy_j - wall_j) / parts] * parts
+    found.waiting += [node.waiting] * parts

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from integrations.twin.node import SimNode
 from orchestrator.bench.judge import Objectives, Verdict, judge
-from orchestrator.bench.node_run import LATENCY_S, PERIOD_S, Run, observe
+from orchestrator.bench.node_run import LATENCY_S, STRIDE_S, Run, stride
 from orchestrator.bench.policies import Wall
 from orchestrator.bench.schedule import WARM_UP_S, Schedule, Stretch
 
@@ -64,10 +64,9 @@ def _try(
     copy.set_clock_mhz(knobs.clock_mhz)
     copy.set_batch_limit(knobs.batch)
     part = Run(Schedule((replace(stretch, start_s=0.0),), seconds), logs=[copy.latency()])
-    every = round(LATENCY_S / PERIOD_S)
-    for index in range(round(seconds / PERIOD_S)):
-        observe(part, copy, WARM_UP_S + start_s + (index + 1) * PERIOD_S)
-        if (index + 1) % every == 0:
+    for index in range(round(seconds / STRIDE_S)):
+        stride(part, copy, WARM_UP_S + start_s + (index + 1) * STRIDE_S)
+        if (index + 1) * STRIDE_S % LATENCY_S == 0.0:
             part.logs.append(copy.latency())
     return part, copy
 

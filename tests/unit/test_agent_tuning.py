@@ -158,11 +158,11 @@ def test_points_that_are_too_slow_for_the_latency_objective_are_left_alone() -> 
     assert settled(wanted, plant(1500.0, waiting=20, running=32), 5.0).choice.batch == 32
 
 
-def test_waiting_requests_call_for_more_where_the_first_token_is_promised() -> None:
+def test_a_batch_that_fills_calls_for_more_where_the_first_token_is_promised() -> None:
     wanted = replace(order(4800.0, 1200.0), service=Service(ttft_p99_ms=500.0))
-    calm = settled(wanted, plant(900.0, running=30), 30.0)
-    assert calm.choice.cap_w == 200.0
-    pressed = settled(wanted, plant(1000.0, waiting=40, running=64), 3.0, calm)
+    calm = settled(wanted, Plant(1100.0, 1600.0, 1600.0, engine(36, 0, 64)), 30.0)
+    assert (calm.choice, calm.pressure) == (Choice(200.0, 64), 0.0)
+    pressed = settled(wanted, Plant(1100.0, 1600.0, 1600.0, engine(64, 40, 64)), 3.0, calm)
     assert pressed.pressure > 0.2
     assert pressed.choice.cap_w != 200.0
 
@@ -184,10 +184,11 @@ def test_no_choice_ever_asks_for_more_than_the_ceiling(
     assert choice.cap_w is None or choice.cap_w * 8 <= ceiling_w + 1e-3
 
 
-def test_the_batch_goes_down_at_once_and_up_only_when_the_caps_are_there() -> None:
+def test_the_batch_goes_down_at_once_and_up_in_steps_when_the_caps_are_there() -> None:
     assert batch_of(engine(batch_limit=32), 16, reached=False) == 16
     assert batch_of(engine(batch_limit=32), 64, reached=False) is None
-    assert batch_of(engine(batch_limit=32), 64, reached=True) == 64
-    assert batch_of(engine(batch_limit=32), 999, reached=True) == 64
+    assert batch_of(engine(batch_limit=32), 64, reached=True) == 36
+    assert batch_of(engine(batch_limit=32), 999, reached=True) == 36
+    assert batch_of(engine(batch_limit=62), 999, reached=True) == 64
     assert batch_of(engine(batch_limit=32), 32, reached=True) is None
     assert batch_of(None, 16, reached=True) is None
