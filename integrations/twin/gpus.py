@@ -12,9 +12,10 @@ from orchestrator.domain.errors import ConfigurationError, InvalidInput
 class Gpu:
     """One card type.
 
-    min_w, max_w, default_w: power limits. min_mhz, max_mhz: SM clocks. memory, compute, link:
-    bandwidth, dense 16-bit arithmetic and NVLink over an H100 SXM's. sampled: the share of time
-    that the power sensor sees (arXiv 2312.02741 for A100 and H100; H200 shares H100's part).
+    min_w, max_w, default_w: power limits. min_mhz, max_mhz: SM clocks. voltage_floor: the clock,
+    over the highest, below which the voltage falls no further. memory, compute: bandwidth and
+    dense 16-bit arithmetic over an H100 SXM's. sampled: the share of time that the power sensor
+    sees (arXiv 2312.02741 for A100 and H100; H200 has H100's chip).
     """
 
     name: str
@@ -28,7 +29,6 @@ class Gpu:
     voltage_floor: float
     memory: float
     compute: float
-    link: float
     sampled: float
 
     def check_cap_w(self, cap_w: float, where: str) -> None:
@@ -51,10 +51,10 @@ GPUS: Final[Mapping[str, Gpu]] = MappingProxyType(
     {
         gpu.name: gpu
         for gpu in (
-            Gpu("A100", _A100, 100, 400, 400, 50, 210, 1410, 0.78, 0.61, 0.315, 0.67, 0.25),
-            Gpu("H100", _H100, 200, 700, 700, 70, 210, 1980, 0.60, 1.0, 1.0, 1.0, 0.25),
-            Gpu("H200", "NVIDIA H200", 200, 700, 700, 75, 345, 1980, 0.60, 1.43, 1.0, 1.0, 0.25),
-            Gpu("B200", "NVIDIA B200", 200, 1000, 1000, 140, 120, 1965, 0.60, 2.39, 2.28, 2.0, 1.0),
+            Gpu("A100", _A100, 100, 400, 400, 50, 210, 1410, 0.78, 0.61, 0.315, 0.25),
+            Gpu("H100", _H100, 200, 700, 700, 70, 210, 1980, 0.60, 1.0, 1.0, 0.25),
+            Gpu("H200", "NVIDIA H200", 200, 700, 700, 75, 345, 1980, 0.60, 1.43, 1.0, 0.25),
+            Gpu("B200", "NVIDIA B200", 200, 1000, 1000, 140, 120, 1965, 0.60, 2.39, 2.28, 1.0),
         )
     }
 )

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -114,7 +115,7 @@ def test_another_table_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_coefficient_file_names_its_source_and_licence() -> None:
-    text = Path("integrations/twin/coefficients.json").read_text(encoding="utf-8")
+    text = files("integrations.twin").joinpath("coefficients.json").read_text(encoding="utf-8")
     document = json.loads(text)
     assert "ML.ENERGY benchmark v3 (Apache-2.0)" in document["source"]
     assert len({(e.gpu, e.model, e.gpus) for e in entries()}) == len(entries())

@@ -1,6 +1,7 @@
 """The physics of steps and watts, against what was measured and published."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from integrations.twin.physics import clock_under, power_w, slowdown, work
 from integrations.twin.refit import residuals
 from orchestrator.domain.errors import ConfigurationError
 
+ROOT = Path(__file__).parents[2]
 ENTRIES = {f"{entry.gpu} {entry.model} x{entry.gpus}": entry for entry in entries()}
 DENSE, EXPERTS = ENTRIES["H100 llama-3.1-70b x4"], ENTRIES["H100 qwen3-30b-a3b x2"]
 A100_CAPS_W = (150.0, 200.0, 250.0, 300.0, 350.0, 400.0)
@@ -195,9 +197,9 @@ def test_a_faster_memory_helps_a_small_batch_and_not_a_large_one() -> None:
     assert 1.0 < gain(512.0) < gain(4.0)
 
 
-def test_the_hash_names_the_frozen_twin() -> None:
-    assert twin_hash() == twin_hash()
-    assert len(twin_hash()) == 12
+def test_the_documentation_names_the_frozen_twin() -> None:
+    """Whoever changes the twin says so there, and judges every policy again."""
+    assert f"**`{twin_hash()}`**" in (ROOT / "docs/twin.md").read_text(encoding="utf-8")
 
 
 def test_an_unknown_card_lists_the_known_ones() -> None:
