@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ("agents", "dashboards", "integrations", "migrations", "orchestrator")
 BYTE_CODE = shutil.ignore_patterns("__pycache__")
-NOT_SHIPPED = frozenset({".pyc", ".md"})
+NOT_SHIPPED = frozenset({".md"})
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def files_on_disk() -> list[str]:
         path.relative_to(ROOT).as_posix()
         for package in SHIPPED
         for path in sorted((ROOT / package).rglob("*"))
-        if path.is_file() and path.suffix not in NOT_SHIPPED
+        if path.is_file() and path.suffix not in NOT_SHIPPED and "__pycache__" not in path.parts
     ]
 
 
