@@ -177,8 +177,10 @@ def _active(config: Path | None, deployment: str) -> Any:
 
 def _store(config: Path, csv: str) -> None:
     from orchestrator.app.offline import store_profile
+    from orchestrator.runtime.logs import configure_logs
     from orchestrator.settings import load_settings
 
+    configure_logs()
     versions = store_profile(load_settings(config), csv)
     typer.echo(f"stored and active: {', '.join(versions)}", err=True)
 

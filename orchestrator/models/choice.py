@@ -87,7 +87,9 @@ def judge(folds: Sequence[Split], target: str, contest: Contest) -> Judgement:
             predict = FORMS[form](known, target, contest)
             errors.append(predict(asked) - np.log(asked.targets[target]))
     if not any(len(errors) for errors in next(iter(found.values()))):
-        raise InvalidProfile("too few caps and batches to judge a fit by leaving some out")
+        raise InvalidProfile(
+            "too few caps and batches to judge a fit by leaving some out; profile more points"
+        )
     return Judgement({form: np.concatenate(errors) for form, errors in found.items()})
 
 
@@ -116,6 +118,8 @@ def conformal(errors: Floats, share: float = BAND) -> float:
 def splits(runs: Points, contest: Contest) -> Iterator[Split]:
     """Leave cells out, then whole caps; a run counts inside the range of what is left."""
     for left_out in (*_cell_folds(runs, contest), *_cap_folds(runs)):
+        if left_out.all() or not left_out.any():
+            continue
         seen, unseen = runs.where(~left_out).averaged(), runs.where(left_out)
         inside = seen.axes.covers(unseen.cap_w, unseen.batch, unseen.clock_mhz)
         if inside.any():
