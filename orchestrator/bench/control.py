@@ -3,15 +3,19 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
 
+from integrations.twin.fingerprint import twin_hash
 from integrations.twin.node import Deployment, saturated
-from orchestrator.bench.node_run import PERIOD_S
 from orchestrator.bench.pjm import Score, performance
-from orchestrator.bench.site_cases import Member, members, models, topology
-from orchestrator.bench.site_run import SiteRun, open_site
+from orchestrator.bench.plant.node_run import PERIOD_S
+from orchestrator.bench.plant.site_cases import Member, members, models, topology
+from orchestrator.bench.plant.site_run import SiteRun, open_site
 
 Floats = NDArray[np.float64]
 
@@ -20,6 +24,7 @@ BAND = 0.02
 SIGNAL_S = 2.0
 HIGH, LOW = 0.85, 0.60
 AMPLITUDE = 0.10
+WIDTH = 110
 SITE = (
     Deployment("H100", "llama-3.1-70b", 4),
     Deployment("H100", "qwen3-32b", 4),
@@ -57,6 +62,33 @@ def respond(seed: int, seconds: float) -> list[Response]:
         _ramp(seed, full_w),
         _regulation(seed, full_w, seconds),
     ]
+
+
+def bench(seed: int, seconds: float) -> dict[str, Any]:
+    """Every response as JSON, with the twin's hash."""
+    found = respond(seed, seconds)
+    return {"simulated": True, "twin": twin_hash(), "rows": [response.row() for response in found]}
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print the responses for people."""
+    table = Table(
+        title=f"SIMULATED on the twin {result['twin']}: three saturated nodes, real loops"
+    )
+    table.add_column("signal")
+    for name in ("settling", "overshoot", "RMS", "RMS above", "PJM score", "accuracy", "precision"):
+        table.add_column(name, justify="right")
+    for row in result["rows"]:
+        score = row["score"] or {}
+        table.add_row(
+            row["signal"],
+            "" if row["settling_s"] is None else f"{row['settling_s']:.1f} s",
+            *(f"{row[name]:.2%}" for name in ("overshoot", "rms", "rms_above")),
+            *(f"{score[n]:.3f}" if score else "" for n in ("score", "accuracy", "precision")),
+        )
+    console = Console()
+    console.width = max(console.width, WIDTH)
+    console.print(table)
 
 
 def nodes(seed: int) -> tuple[Member, ...]:

@@ -30,3 +30,64 @@ def models(
             show(found)
 
     guarded(run)
+
+
+@commands.command()
+def pals(
+    seeds: Annotated[int, typer.Option(help="Runs of every case.", min=1, max=1000)] = 20,
+    minutes: Annotated[float, typer.Option(help="Of each one-node run.", min=3, max=120)] = 6.0,
+    moved: Annotated[
+        bool, typer.Option(help="Also with every coefficient of the plant moved by +-20 %.")
+    ] = True,
+    sites: Annotated[bool, typer.Option(help="Also three nodes, and demand response.")] = True,
+    only: Annotated[str, typer.Option(help="Only deployments whose id contains this.")] = "",
+    jobs: Annotated[int, typer.Option(help="Processes; 0 for one a core.", min=0)] = 0,
+    quick: Annotated[bool, typer.Option(help="Two seeds, nothing moved.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Run the paper's experiments on the SIMULATED plant, beside a clairvoyant oracle."""
+    from orchestrator.cli.guard import guarded, print_json
+
+    def run() -> None:
+        import os
+
+        from orchestrator.bench.pals.experiments import Plan, bench
+        from orchestrator.bench.pals.report import show
+
+        plan = Plan(
+            seeds=2 if quick else seeds,
+            seconds=60.0 * minutes,
+            moved=moved and not quick,
+            sites=sites,
+            jobs=jobs or os.cpu_count() or 1,
+            only=only,
+        )
+        found = bench(plan, lambda line: typer.echo(f"\r{line}    ", nl=False, err=True))
+        typer.echo("", err=True)
+        if as_json:
+            print_json(found)
+        else:
+            show(found)
+
+    guarded(run)
+
+
+@commands.command()
+def control(
+    seed: Annotated[int, typer.Option(help="Of the plant and of the signal.")] = 1,
+    minutes: Annotated[float, typer.Option(help="Of the two-second signal.", min=5, max=600)] = 40,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """How a SIMULATED site follows a step, a ramp, and a signal that moves every two seconds."""
+    from orchestrator.cli.guard import guarded, print_json
+
+    def run() -> None:
+        from orchestrator.bench.control import bench, show
+
+        found = bench(seed, 60.0 * minutes)
+        if as_json:
+            print_json(found)
+        else:
+            show(found)
+
+    guarded(run)

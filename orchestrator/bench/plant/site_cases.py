@@ -6,8 +6,8 @@ from functools import cached_property
 
 from agents.core.options import Service
 from integrations.twin.node import Deployment, OperatingPoint, Requests, SimNode, steady
-from orchestrator.bench.cases import Case, only
-from orchestrator.bench.judge import ITL_SLACK, TTFT_MS, Objectives
+from orchestrator.bench.plant.cases import Case, only
+from orchestrator.bench.plant.objectives import ITL_SLACK, TTFT_MS, Objectives
 from orchestrator.domain.frontier import Frontier
 from orchestrator.domain.topology import Limit, Node, Topology
 

@@ -8,8 +8,8 @@ from agents.core.effects import Message, Reading, Record, SetBatch, SetClock, Wr
 from agents.core.lease import Terms
 from agents.core.options import Service
 from integrations.twin.node import SimNode
-from orchestrator.bench.policies import Wall
-from orchestrator.bench.schedule import Stretch
+from orchestrator.bench.plant.knobs import Wall
+from orchestrator.bench.plant.schedule import Stretch
 from orchestrator.domain.frontier import Frontier
 from orchestrator.domain.setpoint import Fence, Setpoint
 

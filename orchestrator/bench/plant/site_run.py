@@ -15,8 +15,8 @@ from agents.core.effects import Message, Publish, Reading, Record
 from agents.core.lease import Terms
 from agents.core.options import Service
 from integrations.twin.node import LatencyLog, SimNode
-from orchestrator.bench.node_run import LATENCY_S, PERIOD_S
-from orchestrator.bench.own_agent import carry_out
+from orchestrator.bench.plant.node_run import LATENCY_S, PERIOD_S
+from orchestrator.bench.plant.own_agent import carry_out
 from orchestrator.control.state import ControlSettings, State, new_state
 from orchestrator.control.step import step as control_step
 from orchestrator.domain.frontier import Frontier, pareto

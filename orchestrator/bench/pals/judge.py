@@ -5,22 +5,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from orchestrator.bench.node_run import LATENCY_S, PERIOD_S, Run
+from orchestrator.bench.plant.node_run import LATENCY_S, PERIOD_S, Run
+from orchestrator.bench.plant.objectives import Objectives
 
 WINDOW_S = 10.0
 TOLERANCE = 0.02
 """A window is short when it serves this much less than the target while requests wait."""
 QUANTILE = 0.99
-ITL_SLACK = 2.0
-TTFT_MS = 2000.0
-
-
-@dataclass(frozen=True, slots=True)
-class Objectives:
-    """99th percentiles in milliseconds; ttft_ms None where a queue never empties."""
-
-    itl_ms: float
-    ttft_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)

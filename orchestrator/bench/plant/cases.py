@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from integrations.twin.node import Coefficients, Deployment, Requests, SimNode, clocks_mhz
-from orchestrator.bench.measured_model import Setting, profiled
-from orchestrator.bench.oracle import Knobs
-from orchestrator.bench.policies import Wall
+from orchestrator.bench.plant.knobs import Knobs, Wall
+from orchestrator.bench.plant.measured_model import Setting, profiled
 from orchestrator.domain.frontier import Frontier
 
 CAPS = 6

@@ -5,25 +5,17 @@ one point through a stretch. What it cannot do either cannot be held against a p
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from integrations.twin.node import SimNode
-from orchestrator.bench.judge import Objectives, Verdict, judge
-from orchestrator.bench.node_run import LATENCY_S, STRIDE_S, Run, stride
-from orchestrator.bench.policies import Wall
-from orchestrator.bench.schedule import WARM_UP_S, Schedule, Stretch
+from orchestrator.bench.pals.judge import Verdict, judge
+from orchestrator.bench.plant.knobs import Knobs, Wall
+from orchestrator.bench.plant.node_run import LATENCY_S, STRIDE_S, Run, stride
+from orchestrator.bench.plant.objectives import Objectives
+from orchestrator.bench.plant.schedule import WARM_UP_S, Schedule, Stretch
 
 FORGIVEN = 0.02
 """Shares of windows in violation up to this count as none: the first seconds of a stretch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Knobs:
-    """A setting of all knobs: cap per card, batch of the node, clock lock."""
-
-    cap_w: float
-    batch: int
-    clock_mhz: float | None = None
 
 
 def clairvoyant(

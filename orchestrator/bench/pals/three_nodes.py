@@ -7,13 +7,13 @@ from itertools import pairwise, product
 import numpy as np
 
 from integrations.twin.node import Deployment, LatencyLog, Requests, SimNode, poisson, saturated
-from orchestrator.bench.judge import QUANTILE, TOLERANCE, WINDOW_S
-from orchestrator.bench.node_run import LATENCY_S, PERIOD_S
-from orchestrator.bench.oracle import Knobs
-from orchestrator.bench.policies import Fixed, Paper
-from orchestrator.bench.schedule import WARM_UP_S, Stretch
-from orchestrator.bench.site_cases import Member, members, models, topology
-from orchestrator.bench.site_run import SiteRun, open_site
+from orchestrator.bench.pals.judge import QUANTILE, TOLERANCE, WINDOW_S
+from orchestrator.bench.pals.policies import Fixed, Paper
+from orchestrator.bench.plant.knobs import Knobs
+from orchestrator.bench.plant.node_run import LATENCY_S, PERIOD_S
+from orchestrator.bench.plant.schedule import WARM_UP_S, Stretch
+from orchestrator.bench.plant.site_cases import Member, members, models, topology
+from orchestrator.bench.plant.site_run import SiteRun, open_site
 
 BUDGET_W = 4800.0
 SHARES = (0.90, 0.60, 0.75)

@@ -6,28 +6,13 @@ from dataclasses import dataclass, field
 from agents.core import pid as pids
 from agents.core.pid import Gains, Pid
 from integrations.twin.node import SimNode
-from orchestrator.bench.schedule import Stretch
+from orchestrator.bench.plant.knobs import Wall
+from orchestrator.bench.plant.schedule import Stretch
 from orchestrator.domain.frontier import Candidate
 
 GAINS = Gains(kp=0.1, ki=0.05, kd=0.05, filter_s=2.0, low=-0.3, high=0.3)
 DEAD_BAND = 0.05
 INTERVALS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Wall:
-    """The host of a node: factor x cards + watts at the wall."""
-
-    factor: float
-    watts: float
-
-    def cards_w(self, wall_w: float) -> float:
-        """What the cards may draw together when the host may draw wall_w."""
-        return (wall_w - self.watts) / self.factor
-
-    def of(self, cards_w: float) -> float:
-        """What the host draws."""
-        return self.factor * cards_w + self.watts
 
 
 class Fixed:

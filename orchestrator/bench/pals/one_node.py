@@ -5,13 +5,15 @@ from dataclasses import asdict, dataclass, replace
 
 from agents.core.options import Service
 from integrations.twin.node import steady
-from orchestrator.bench.cases import NO_BUDGET_W, Case, only
-from orchestrator.bench.judge import ITL_SLACK, TTFT_MS, Objectives, Verdict, judge
-from orchestrator.bench.node_run import Policy, run
-from orchestrator.bench.oracle import Knobs, clairvoyant
-from orchestrator.bench.own_agent import OwnAgent
-from orchestrator.bench.policies import Fixed, Paper
-from orchestrator.bench.schedule import Schedule, in_turn, offered
+from orchestrator.bench.pals.judge import Verdict, judge
+from orchestrator.bench.pals.oracle import clairvoyant
+from orchestrator.bench.pals.policies import Fixed, Paper
+from orchestrator.bench.plant.cases import NO_BUDGET_W, Case, only
+from orchestrator.bench.plant.knobs import Knobs
+from orchestrator.bench.plant.node_run import Policy, run
+from orchestrator.bench.plant.objectives import ITL_SLACK, TTFT_MS, Objectives
+from orchestrator.bench.plant.own_agent import OwnAgent
+from orchestrator.bench.plant.schedule import Schedule, in_turn, offered
 from orchestrator.domain.frontier import Frontier
 
 SHARES = (0.9, 0.6, 0.75)
@@ -69,7 +71,7 @@ def outcomes(setup: Setup, moved: str = "") -> list[Outcome]:
     verdicts: dict[str, Verdict] = {}
     for name, policy in policies(setup).items():
         verdicts[name] = judge(run(case.plant(requests), policy, setup.schedule), setup.objectives)
-    for name, grid in oracles(case).items():
+    for name, grid in oracles(case, clocks=not moved).items():
         best, _ = clairvoyant(
             case.plant(requests), setup.schedule, grid, setup.objectives, case.wall
         )
@@ -81,9 +83,10 @@ def outcomes(setup: Setup, moved: str = "") -> list[Outcome]:
     ]
 
 
-def oracles(case: Case) -> dict[str, Sequence[Knobs]]:
+def oracles(case: Case, *, clocks: bool) -> dict[str, Sequence[Knobs]]:
     """The clairvoyant ones: with the paper's knobs, and with the clock lock too."""
-    return {"oracle": case.grid(), "oracle, clock": case.grid(clocks=True)}
+    found: dict[str, Sequence[Knobs]] = {"oracle": case.grid()}
+    return found | {"oracle, clock": case.grid(clocks=True)} if clocks else found
 
 
 def policies(setup: Setup) -> dict[str, Policy]:

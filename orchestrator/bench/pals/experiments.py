@@ -11,9 +11,9 @@ import numpy as np
 
 from integrations.twin.fingerprint import twin_hash
 from integrations.twin.node import Deployment
-from orchestrator.bench.cases import Case, deployments
-from orchestrator.bench.pals_node import LOADS, Outcome, outcomes, prepare, with_moved
-from orchestrator.bench.pals_site import SiteOutcome, response, shared_budget
+from orchestrator.bench.pals.one_node import LOADS, Outcome, outcomes, prepare, with_moved
+from orchestrator.bench.pals.three_nodes import SiteOutcome, response, shared_budget
+from orchestrator.bench.plant.cases import Case, deployments
 
 MOVED_BY = (0.8, 1.2)
 Row = dict[str, Any]

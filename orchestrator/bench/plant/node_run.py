@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from integrations.twin.node import LatencyLog, SimNode
-from orchestrator.bench.schedule import WARM_UP_S, Schedule, Stretch
+from orchestrator.bench.plant.schedule import WARM_UP_S, Schedule, Stretch
 
 PERIOD_S = 0.5
 STRIDE_S = 2.5
