@@ -1,6 +1,6 @@
 """Policies that Ballast is compared with; all see the same sensors and the same model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agents.core import pid as pids
@@ -44,7 +44,6 @@ class Paper:
     candidates: Sequence[Candidate]
     wall: Wall
     cards: int
-    clock: Callable[[], None] | None = None
     pid: Pid = field(default_factory=Pid)
     bias: float = 0.0
     off: int = 0
@@ -62,7 +61,7 @@ class Paper:
                 self.pid, self.bias = Pid(), 0.0
             self.asked, self.off = order, 0
             point = self._choose(asked)
-            turn(node, point.cap_w, point.batch)
+            turn(node, min(point.cap_w, self._most_w(asked)), point.batch)
 
     def _measure(self, node: SimNode, now_s: float) -> float | None:
         tokens, before = node.read_engine().generation_tokens, self.last
@@ -78,8 +77,11 @@ class Paper:
         )
         self.off = self.off + 1 if abs(error) > DEAD_BAND else 0
 
+    def _most_w(self, asked: Stretch) -> float:
+        return self.wall.cards_w(asked.budget_w) / self.cards
+
     def _choose(self, asked: Stretch) -> Candidate:
-        most_w = self.wall.cards_w(asked.budget_w) / self.cards
+        most_w = self._most_w(asked)
         fitting = [point for point in self.candidates if point.cap_w <= most_w + 1e-6]
         fitting = fitting or [min(self.candidates, key=lambda point: point.cap_w)]
         meeting = [p for p in fitting if p.tok_s * (1.0 - self.bias) >= asked.target_tok_s]
