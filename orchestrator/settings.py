@@ -103,6 +103,23 @@ class MeterSettings(Strict):
     source: str = Field(pattern=r"^twin:[^:]+:\d+$")
 
 
+class ModelSettings(Strict):
+    """How profiles are fitted. forms: the contenders, all of them where none is named."""
+
+    forms: tuple[
+        Literal[
+            "forest",
+            "boosting",
+            "gaussian",
+            "interpolation",
+            "physics",
+            "physics+forest",
+            "physics+gaussian",
+        ],
+        ...,
+    ] = ()
+
+
 class DsxKeySettings(Strict):
     """A utility's public key (PEM file), known by kid, and the ISV it may sign for."""
 
@@ -141,6 +158,7 @@ class Settings(BaseSettings):
     topology: TopologySettings
     meters: tuple[MeterSettings, ...] = ()
     profiles: tuple[Path, ...] = ()
+    models: ModelSettings = ModelSettings()
     sources: tuple[str, ...] = ()
     dsx: DsxSettings = DsxSettings()
     retention_days: int = Field(default=90, ge=1)

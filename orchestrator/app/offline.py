@@ -6,6 +6,7 @@ from orchestrator.app.repositories import open_repositories
 from orchestrator.domain.errors import NotFound, Unavailable
 from orchestrator.domain.frontier import Frontier
 from orchestrator.messages import Input
+from orchestrator.models.fit import DEFAULT_RECIPE, Recipe
 from orchestrator.services.calibration import Calibration
 from orchestrator.settings import Settings
 from orchestrator.snapshot import Snapshot
@@ -29,6 +30,7 @@ def store_profile(settings: Settings, csv: str) -> tuple[str, ...]:
         control=NoControl(),
         clock=_utc,
         simulated=settings.simulated,
+        recipe=Recipe(forms=settings.models.forms or DEFAULT_RECIPE.forms),
     )
     return calibration.load(csv)
 

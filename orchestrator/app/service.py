@@ -31,6 +31,7 @@ from orchestrator.domain.errors import BallastError
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.signals import SignalBatch
 from orchestrator.messages import Input
+from orchestrator.models.fit import DEFAULT_RECIPE, Recipe
 from orchestrator.ports import Meter
 from orchestrator.runtime.clock import live_moment
 from orchestrator.runtime.control_thread import ControlThread
@@ -92,12 +93,14 @@ class Service:
         self._control = self._lead(unsafe)
         self._ingest = self._build_ingest()
         self._frontiers = FrontierPublisher(settings.site, self._topology, self._transport)
+        recipe = Recipe(forms=settings.models.forms or DEFAULT_RECIPE.forms)
         self._calibration = Calibration(
             models=self._repositories.models,
             control=self._control,
             clock=self._utc,
             simulated=settings.simulated,
             on_change=self._frontiers.publish,
+            recipe=recipe,
         )
         self._refits = Refits(
             topology=self._topology,
@@ -106,6 +109,7 @@ class Service:
             calibration=self._calibration,
             control=self._control,
             clock=self._utc,
+            recipe=recipe,
         )
         self._inbox = NodeInbox(settings.site, self._transport, self._control.submit, self._sink)
         self._meters = MeterPoller(self._build_meters(), self._control.submit, self._sink)

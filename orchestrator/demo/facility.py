@@ -29,6 +29,7 @@ def facility(
         "data_dir": str(data_dir),
         "simulated": True,
         "profiles": [str(path) for path in profiles],
+        "models": {"forms": ["physics", "physics+gaussian"]},  # a start in seconds
         "sources": [UTILITY],
         "control": {"ttl_s": 8.0, "baseline_window_s": 20.0, "recovery_s": 150.0},
         "topology": {

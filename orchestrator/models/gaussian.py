@@ -10,7 +10,7 @@ from scipy.linalg import cho_solve, cholesky
 
 Floats = NDArray[np.float64]
 
-LENGTHS: Final = (0.3, 0.7, 1.5, 3.5)
+LENGTHS: Final = (0.4, 1.0, 3.0)
 """Candidate length scales, in standard deviations of an axis."""
 NOISES: Final = (0.003, 0.03, 0.3)
 """Candidate noise, as a share of the targets' variance."""

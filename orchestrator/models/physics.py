@@ -115,7 +115,7 @@ def fit_physics(
 
     span = np.array([SPAN.get(name, 3.0) for name in NAMES])
     bounds = (origin - span, origin + span)
-    found = least_squares(errors, origin, bounds=bounds, loss="soft_l1", f_scale=0.05, max_nfev=60)
+    found = least_squares(errors, origin, bounds=bounds, loss="soft_l1", f_scale=0.05, max_nfev=25)
     return Physics(_unpack(found.x), gpus)
 
 

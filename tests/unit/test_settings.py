@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator.domain.errors import ConfigurationError, InvalidTopology
+from orchestrator.models.forms import FORMS
 from orchestrator.settings import from_mapping, load_settings
 
 FILE = """
@@ -124,3 +125,9 @@ def test_no_time_of_the_loop_may_be_zero(name: str) -> None:
     """Without a settle window a read-back would free watts that are still drawn."""
     with pytest.raises(ConfigurationError, match=name):
         from_mapping(content(control={name: 0.0}), "here")
+
+
+def test_every_form_can_be_named_as_a_contender_and_no_other() -> None:
+    assert from_mapping(content(models={"forms": list(FORMS)}), "x").models.forms == tuple(FORMS)
+    with pytest.raises(ConfigurationError, match=r"models\.forms\.0"):
+        from_mapping(content(models={"forms": ["oracle"]}), "x")
