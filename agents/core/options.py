@@ -155,7 +155,7 @@ def _option(
         capacity_tok_s=capacity_tok_s,
         power_w=power_w,
         gain=doubt * learned.tok * expected.tok_s / wall_w,
-        margin=0.0 if required is None else doubt * capacity_tok_s / max(required, LEAST_TOK_S),
+        margin=0.0 if required is None else capacity_tok_s / max(required, LEAST_TOK_S),
         within=_within(order.service, row.at(_busy(running, point)), slow),
     )
 

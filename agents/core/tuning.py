@@ -30,9 +30,11 @@ SLEW: Final = 16
 """The batch limit rises by at most this part of the largest batch a step: new prompts hurt."""
 PATIENCE_S: Final = 1.0
 DWELL_S: Final = 3.0
+CROWDED_DWELL_S: Final = 16.0
+"""Where every batch runs full a point is left for a better one only once it was learned."""
 WORTH: Final = 1.01
 """A point must promise this much more tokens per joule to be worth a move."""
-GRACE: Final = 0.99
+GRACE: Final = 0.995
 """The present point may be believed to fall this far short before another is sought."""
 BINDS: Final = 0.95
 CALM: Final = 0.75
@@ -40,7 +42,7 @@ HEADROOM: Final = 0.95
 """A point that serves a little less than is offered will do while its batch is far from full."""
 SHORT_OF_TARGET: Final = 0.02
 """A throughput that falls this far short of its target still counts as meeting it."""
-WAVES: Final = 1.5
+WAVES: Final = 1.6
 """How many mean deviations between blocks the mean must stay above what is enough."""
 EASE: Final = -0.1
 """The error while nothing waits: pressure is let go within seconds."""
@@ -175,8 +177,9 @@ def _follow(
     tuner: Tuner, plant: Plant, engine: EngineReading, tok_s: float, now_s: float, dt_s: float
 ) -> Tuner:
     """Smooth what is served and what waits, and let the PID answer a lasting shortfall."""
-    settled = now_s - tuner.since_s >= SETTLED_S
-    smooth = _smoothed(tuner.tok_s if settled else None, tok_s, dt_s, SMOOTHING_S)
+    passed_s = now_s - tuner.since_s
+    settled = passed_s >= SETTLED_S
+    smooth = _smoothed(tuner.tok_s, tok_s, dt_s, min(SMOOTHING_S, passed_s))
     offered = _smoothed(tuner.offered_tok_s, tok_s, dt_s, OFFER_S)
     long = engine.waiting > QUEUE * engine.running
     queue = _smoothed(tuner.queue, float(long), dt_s, STEADY_S)
@@ -292,19 +295,21 @@ def _choose(tuner: Tuner, order: Order, now_s: float, *, at_once: bool) -> Tuner
         return replace(tuner, choice=Choice(None, lowest))
     present = next((option for option in found if option.choice == tuner.choice), None)
     passed_s = now_s - tuner.since_s
-    if chosen.choice == tuner.choice or not (at_once or _due(present, chosen, passed_s)):
+    dwell_s = CROWDED_DWELL_S if need.offered_tok_s is None else DWELL_S
+    due = at_once or _due(present, chosen, passed_s, dwell_s)
+    if chosen.choice == tuner.choice or not due:
         return tuner
     return replace(tuner, choice=chosen.choice, since_s=now_s)
 
 
-def _due(present: Option | None, chosen: Option, passed_s: float) -> bool:
+def _due(present: Option | None, chosen: Option, passed_s: float, dwell_s: float) -> bool:
     """Whether to move: soon where the present point no longer serves, with patience for a gain."""
     if present is None:
         return True
     stronger = chosen.margin > present.margin or chosen.within > present.within
     if stronger and not (present.within and present.margin >= GRACE):
         return passed_s >= PATIENCE_S
-    return passed_s >= DWELL_S and chosen.gain > WORTH * present.gain
+    return passed_s >= dwell_s and chosen.gain > WORTH * present.gain
 
 
 def _smoothed(before: float | None, value: float, dt_s: float, over_s: float) -> float:
