@@ -172,7 +172,7 @@ def open_site(
     frontiers = {name: _frontier(points) for name, points in models.items()}
     root = topology.root
     run = SiteRun(hosts, state, root.limit_w, np.random.default_rng((seed, 3)))
-    run.inbox += [ArmingChanged(frozenset({root.id})), FrontiersChanged(frontiers)]
+    run.inbox += [ArmingChanged(frozenset({root.id})), FrontiersChanged(frontiers, models)]
     return run
 
 
