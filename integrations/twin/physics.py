@@ -14,8 +14,9 @@ from numba import njit
 
 from integrations.twin.coefficients import Coefficients
 
-LEAST_CLOCK: Final = 0.02
-HALVINGS: Final = 28
+LEAST_CLOCK: Final = 0.001
+MOST_TRIES: Final = 60
+NEAR: Final = 1e-6
 
 
 class Work(NamedTuple):
@@ -78,14 +79,29 @@ def power_w(c: Coefficients, w: Work, clock: float, speed: float) -> float:
 
 @njit(cache=True, error_model="numpy")
 def clock_under(c: Coefficients, w: Work, cap_w: float, most: float) -> float:
-    """The highest clock up to `most` at which a card stays under its cap, by bisection."""
-    if power_w(c, w, most, 1.0 / slowdown(c, w, most)) <= cap_w:
+    """The highest clock up to `most` at which a card stays under its cap, within a millionth.
+
+    By false position, whose end that stays is pulled in (the Illinois rule).
+    """
+    low, high, moved = LEAST_CLOCK, most, 0
+    over_w = _excess_w(c, w, most, cap_w)
+    if over_w <= 0.0:
         return most
-    low, high = LEAST_CLOCK, most
-    for _ in range(HALVINGS):
-        middle = 0.5 * (low + high)
-        if power_w(c, w, middle, 1.0 / slowdown(c, w, middle)) <= cap_w:
-            low = middle
+    under_w = _excess_w(c, w, low, cap_w)
+    for _ in range(MOST_TRIES):
+        middle = low - under_w * (high - low) / (over_w - under_w)
+        excess_w = _excess_w(c, w, middle, cap_w)
+        if excess_w > 0.0:
+            under_w *= 0.5 if moved > 0 else 1.0
+            high, over_w, moved = middle, excess_w, 1
         else:
-            high = middle
+            over_w *= 0.5 if moved < 0 else 1.0
+            low, under_w, moved = middle, excess_w, -1
+            if excess_w > -NEAR * cap_w:
+                break
     return low
+
+
+@njit(cache=True, error_model="numpy")
+def _excess_w(c: Coefficients, w: Work, clock: float, cap_w: float) -> float:
+    return power_w(c, w, clock, 1.0 / slowdown(c, w, clock)) - cap_w

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from integrations.twin.latency import BIN_LOG, BINS, FIRST_MS, NO_LATENCIES, itl_quantile_ms
@@ -96,6 +96,7 @@ def test_a_log_knows_the_share_above_an_objective() -> None:
     assert log.times(3).tokens == pytest.approx(3.0 * log.tokens)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(1.0, 50_000.0), min_size=1, max_size=60), st.floats(0.01, 1.0))
 def test_a_quantile_of_the_histogram_is_within_one_percent(values: list[float], q: float) -> None:
     counts = np.zeros(BINS)
