@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
+from orchestrator.domain.allocation.hulls import SLIVER_W
 from orchestrator.domain.allocation.policies.document import Columns, read_columns
 from orchestrator.domain.allocation.policies.instance import Curves, Instance
 from orchestrator.domain.allocation.policies.nesting import members, nest, rows
@@ -151,21 +152,30 @@ def _curves(columns: Columns, order: Ints) -> tuple[Curves, Any]:
     sequence = np.lexsort((index, -tok_s, watts, place[owner]))
     allowed = points[:, 0] <= columns.max_w[owner] * (1 + 1e-12)
     sequence = sequence[allowed[sequence]]
-    kept = sequence[_gains(place[owner[sequence]], tok_s[sequence])]
+    kept, kept_w = _gains(place[owner[sequence]], watts[sequence], tok_s[sequence])
+    kept = sequence[kept]
     starts = np.searchsorted(place[owner[kept]], np.arange(len(order) + 1)).astype(np.int64)
-    return Curves(starts, watts[kept], tok_s[kept], index[kept]), bent
+    return Curves(starts, kept_w, tok_s[kept], index[kept]), bent
 
 
 @njit(cache=True, nogil=True)
-def _gains(device: Any, tok_s: Any) -> Any:
-    """Points that make more tokens than all cheaper ones of the device, its first included."""
-    kept = np.zeros(len(device), np.bool_)
-    last, most = -1, 0.0
+def _gains(device: Any, watts: Any, tok_s: Any) -> Any:
+    """(points, watts) that make more tokens than all cheaper ones of the device, the first too.
+
+    Of points within a microwatt the best stands for all, at the watts of the cheapest.
+    """
+    kept = np.empty(len(device), np.int64)
+    kept_w = np.empty(len(device))
+    count = 0
     for point in range(len(device)):
-        kept[point] = device[point] != last or tok_s[point] > most
-        if kept[point]:
-            last, most = device[point], tok_s[point]
-    return kept
+        new = count == 0 or device[kept[count - 1]] != device[point]
+        if not new and tok_s[point] <= tok_s[kept[count - 1]]:
+            continue
+        if new or watts[point] > kept_w[count - 1] + SLIVER_W:
+            kept_w[count] = watts[point]
+            count += 1
+        kept[count - 1] = point
+    return kept[:count], kept_w[:count]
 
 
 def _limit_notes(columns: Columns, parent: Ints) -> Iterator[str]:

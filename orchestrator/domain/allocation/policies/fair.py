@@ -111,9 +111,11 @@ def _rest_can_follow(
     if (short_w > able_w).any():
         return False
     share = np.maximum(short_w, 0.0) / np.maximum(able_w, SLIVER_W)
-    needed_w = instance.nest.sums(range_w * np.minimum(instance.rows.over(share), 1.0))
+    needed_w = range_w * np.minimum(instance.rows.over(share), 1.0)
     left_w = left.room_w - problem.nest.sums(solved.x_w)
-    return bool((needed_w <= left_w).all())
+    row_left_w = left.most_w - problem.rows.sums(solved.x_w)
+    fits = (instance.nest.sums(needed_w) <= left_w).all()
+    return bool(fits and (instance.rows.sums(needed_w) <= row_left_w).all())
 
 
 def _level(

@@ -48,12 +48,13 @@ def solve(instance: Instance) -> Answer:
 
 def _fair(instance: Instance, running: Bools) -> Solved:
     split = split_fairly(instance, np.where(running, instance.min_w, 0.0), running)
+    shed_w = instance.request_w[instance.active & ~running]
     return Solved(
         watts=split.watts,
         running=running,
         point=np.full(len(running), -1, dtype=np.int64),
-        objective=split.value,
-        bound=min(split.bound, split.value),
+        objective=split.value + float(shed_w @ shed_w),
+        bound=min(split.bound, split.value) + float(shed_w @ shed_w),
         price_by_place=split.price_by_place,
         price_by_row=split.price_by_row,
         wanted_w=np.where(instance.active, instance.request_w, instance.min_w),
