@@ -91,3 +91,30 @@ def control(
             show(found)
 
     guarded(run)
+
+
+@commands.command()
+def allocation(
+    sizes: Annotated[str, typer.Option(help="Numbers of GPUs.")] = "1000,12288,100000",
+    limit_s: Annotated[float, typer.Option(help="Seconds that a reference may take.")] = 30.0,
+    instances: Annotated[int, typer.Option(help="For the throughput gaps.", min=1)] = 100,
+    seed: Annotated[int, typer.Option(help="Of the made-up facilities.")] = 1,
+    quick: Annotated[bool, typer.Option(help="1,000 GPUs and ten instances.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Split power beside nvPAX by Clarabel and HiGHS, greedy, proportional and static shares."""
+    from orchestrator.cli.guard import guarded, numbers, print_json
+
+    def run() -> None:
+        chosen = [1_000] if quick else numbers(sizes, "--sizes")
+        from orchestrator.bench.allocation.report import show
+        from orchestrator.bench.allocation.run import Plan, bench
+
+        plan = Plan(chosen, (0, 100), min(instances, 10) if quick else instances, limit_s, seed)
+        found = bench(plan, lambda line: typer.echo(line, err=True))
+        if as_json:
+            print_json(found)
+        else:
+            show(found)
+
+    guarded(run)

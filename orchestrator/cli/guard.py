@@ -57,3 +57,13 @@ def write_json(document: object, path: Path) -> None:
 def print_json(document: object) -> None:
     """One JSON document on standard output; NaN is refused, never written."""
     typer.echo(json.dumps(document, indent=2, allow_nan=False))
+
+
+def numbers(text: str, option: str) -> list[int]:
+    """Whole numbers between commas; ConfigurationError names the option."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{option} takes whole numbers like 1,2,3, got {text!r}"
+        ) from error
