@@ -4,8 +4,8 @@ A reference for the benchmark, not for the product. Both solvers get sparse matr
 their native interfaces; building these is timed apart from solving.
 """
 
+import os
 import sys
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from time import perf_counter
@@ -45,9 +45,20 @@ def solvers() -> tuple[Any, Any]:
         import highspy
     except ImportError as error:
         raise ConfigurationError(INSTALL) from error
-    with redirect_stdout(sys.stderr):
-        highspy.Highs()  # its first instance greets, which would spoil JSON on standard output
+    _greet(highspy)
     return clarabel, highspy
+
+
+def _greet(highspy: Any) -> None:
+    """Let the first instance print its banner to standard error: output may be JSON."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        highspy.Highs()
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def solve(instance: Instance, limit_s: float) -> Reference:
