@@ -35,7 +35,7 @@ def models(
 @commands.command()
 def pals(
     seeds: Annotated[int, typer.Option(help="Runs of every case.", min=0, max=1000)] = 20,
-    minutes: Annotated[float, typer.Option(help="Of each one-node run.", min=3, max=120)] = 6.0,
+    minutes: Annotated[float, typer.Option(help="Of each one-node run.", min=3, max=120)] = 4.5,
     moved: Annotated[
         bool, typer.Option(help="Also with every coefficient of the plant moved by +-20 %.")
     ] = True,

@@ -24,7 +24,7 @@ class Plan:
     """How much to run. seconds: of each node run. moved: also with every coefficient moved."""
 
     seeds: int = 20
-    seconds: float = 360.0
+    seconds: float = 270.0
     moved: bool = True
     sites: bool = True
     jobs: int = os.cpu_count() or 1
@@ -36,7 +36,7 @@ class Job:
     """One case to run in a process of its own."""
 
     deployment: Deployment
-    load: str
+    loads: tuple[str, ...]
     seed: int
     seconds: float
     moved: str = ""
@@ -67,14 +67,13 @@ def bench(plan: Plan, said: Callable[[str], None]) -> dict[str, Any]:
 def _jobs(plan: Plan) -> list[Job]:
     chosen = [d for d in deployments() if plan.only in d.id]
     jobs = [
-        Job(deployment, load, seed, plan.seconds)
+        Job(deployment, LOADS, seed, plan.seconds)
         for deployment in chosen
-        for load in LOADS
         for seed in range(1, plan.seeds + 1)
     ]
     if plan.moved:
         jobs += [
-            Job(deployment, LOADS[index % 2], 1 + index, plan.seconds, name, factor)
+            Job(deployment, (LOADS[index % 2],), 1 + index, plan.seconds, name, factor)
             for deployment in chosen
             for index, name in enumerate(deployment.coefficients.names)
             for factor in MOVED_BY
@@ -87,7 +86,12 @@ def _run_node(job: Job) -> list[Outcome]:
     moved = ""
     if job.moved:
         case, moved = with_moved(case, job.moved, job.factor), f"{job.moved} x {job.factor}"
-    return outcomes(prepare(case, job.load, job.seconds), moved)
+    model = case.model(clocks=True)
+    return [
+        outcome
+        for load in job.loads
+        for outcome in outcomes(prepare(case, load, job.seconds, model), moved)
+    ]
 
 
 def _pooled(

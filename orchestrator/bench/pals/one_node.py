@@ -54,14 +54,18 @@ class Setup:
         return Service(self.objectives.itl_ms, self.objectives.ttft_ms, wall.watts, wall.factor)
 
 
-def prepare(case: Case, load: str, seconds: float) -> Setup:
-    """Profile the node, and take the targets as shares of what it serves unconstrained."""
+def prepare(case: Case, load: str, seconds: float, model: Frontier | None = None) -> Setup:
+    """Take the targets as shares of what the node serves unconstrained.
+
+    model: of a profile of the node; made here if it is not given.
+    """
     full = steady(
         case.deployment, case.caps_w[-1], case.batches[-1], coefficients=case.coefficients
     )
     objectives = Objectives(ITL_SLACK * full.itl_p99_ms, TTFT_MS if load == "poisson" else None)
     schedule = in_turn(SHARES, full.tok_s, NO_BUDGET_W, seconds)
-    return Setup(case, load, schedule, objectives, case.model(clocks=True))
+    known = case.model(clocks=True) if model is None else model
+    return Setup(case, load, schedule, objectives, known)
 
 
 def outcomes(setup: Setup, moved: str = "") -> list[Outcome]:

@@ -75,6 +75,6 @@ def _sites(title: str, rows: Sequence[Row]) -> Table:
             f"{row['tok_j_low']:.4f}-{row['tok_j_high']:.4f}",
             f"{row['tok_s']:,.0f}",
             *(f"{row[name]:.1%}" for name in ("short", "late")),
-            *(f"{row[name]:.2%}" for name in ("rms", "rms_above")),
+            *(f"{row[name]:.2%}" if name in row else "" for name in ("rms", "rms_above")),
         )
     return table

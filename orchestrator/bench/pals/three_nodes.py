@@ -36,7 +36,8 @@ class SiteOutcome:
     """What one policy made of one site.
 
     short, late: shares of node windows below target, or with late 99th percentiles. rms: of
-    metered power against the signal, as a share of it; rms_above: of its excess alone.
+    metered power against the signal, as a share of it, None where nodes have targets and save
+    what they can below their budget; rms_above: of its excess alone.
     """
 
     site: str
@@ -47,13 +48,13 @@ class SiteOutcome:
     tok_s: float
     short: float
     late: float
-    rms: float
+    rms: float | None
     rms_above: float
 
     def numbers(self) -> dict[str, float]:
         """The figures that are averaged over seeds."""
         names = ("tok_j", "tok_s", "short", "late", "rms", "rms_above")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 
 @dataclass
@@ -280,6 +281,7 @@ def _judged(
     wanted_w = np.array([budget_w(index * PERIOD_S // TOLD_EVERY_S * TOLD_EVERY_S)
                          for index in range(len(joules))])  # fmt: skip
     error = joules / PERIOD_S / wanted_w - 1.0
+    follows = all(member.share is None for member in site)
     return SiteOutcome(
         site=name,
         load=load,
@@ -289,7 +291,7 @@ def _judged(
         tok_s=float(tokens.sum() / (len(tokens) * PERIOD_S)),
         short=float(np.mean([short for short, _ in faults])),
         late=float(np.mean([late for _, late in faults])),
-        rms=float(np.sqrt(np.mean(error**2))),
+        rms=float(np.sqrt(np.mean(error**2))) if follows else None,
         rms_above=float(np.sqrt(np.mean(np.maximum(error, 0.0) ** 2))),
     )
 
