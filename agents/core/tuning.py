@@ -296,16 +296,20 @@ def _choose(tuner: Tuner, order: Order, now_s: float, *, at_once: bool) -> Tuner
     present = next((option for option in found if option.choice == tuner.choice), None)
     passed_s = now_s - tuner.since_s
     dwell_s = CROWDED_DWELL_S if need.offered_tok_s is None else DWELL_S
-    due = at_once or _due(present, chosen, passed_s, dwell_s)
+    due = at_once or _due(need, present, chosen, passed_s, dwell_s)
     if chosen.choice == tuner.choice or not due:
         return tuner
     return replace(tuner, choice=chosen.choice, since_s=now_s)
 
 
-def _due(present: Option | None, chosen: Option, passed_s: float, dwell_s: float) -> bool:
+def _due(
+    need: Need, present: Option | None, chosen: Option, passed_s: float, dwell_s: float
+) -> bool:
     """Whether to move: soon where the present point no longer serves, with patience for a gain."""
     if present is None:
         return True
+    if need.required_tok_s is None:
+        return passed_s >= dwell_s and chosen.capacity_tok_s > WORTH * present.capacity_tok_s
     stronger = chosen.margin > present.margin or chosen.within > present.within
     if stronger and not (present.within and present.margin >= GRACE):
         return passed_s >= PATIENCE_S
