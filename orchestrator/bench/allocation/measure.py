@@ -171,8 +171,7 @@ def _reference_row(shape: Shape, instance: Instance, found: nvpax.Reference, lim
     first, surplus = found.phase_one_ms, found.surplus_ms
     note = f"{found.rounds} LPs"
     if surplus is None:
-        part = "surplus" if first is not None else "QP"
-        note = f"{part} {SHORT_OF_TIME.format(limit_s)}"
+        note = f"surplus {SHORT_OF_TIME.format(limit_s)}" if first else f"QP: {found.status}"
     return _row(
         shape, "fair", "nvPAX (Clarabel, HiGHS)",
         first + surplus if first is not None and surplus is not None else None,

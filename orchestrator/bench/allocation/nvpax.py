@@ -19,6 +19,8 @@ from orchestrator.domain.allocation.tree import Floats
 from orchestrator.domain.errors import ConfigurationError
 
 PULL: Final = 1e-6
+UNIT_W: Final = 1e3
+"""The QP is posed in kW: in watts Clarabel takes 100,000 GPUs for an unbounded problem."""
 INSTALL: Final = "the reference solvers are missing: pip install 'ballast-power[bench]'"
 
 
@@ -26,11 +28,13 @@ INSTALL: Final = "the reference solvers are missing: pip install 'ballast-power[
 class Reference:
     """What the reference found; watts None where it ran out of time.
 
-    phase_one_ms, surplus_ms: solving, set-up apart. rounds: linear programmes solved.
+    status: of the QP, in Clarabel's words. phase_one_ms, surplus_ms: solving, set-up apart.
+    rounds: linear programmes solved.
     """
 
     watts: Floats | None
     phase_one_w: Floats | None
+    status: str
     setup_ms: float
     phase_one_ms: float | None
     surplus_ms: float | None
@@ -66,10 +70,10 @@ def solve(instance: Instance, limit_s: float) -> Reference:
     started = perf_counter()
     rows, least, most = sums(instance)
     setup_ms = 1e3 * (perf_counter() - started)
-    first = _phase_one(instance, rows, least, most, limit_s)
-    if first is None:
-        return Reference(None, None, setup_ms, None, None, 0)
-    watts, built_ms, solve_ms = first
+    watts, status, built_ms, solve_ms = _phase_one(instance, rows, least, most, limit_s)
+    setup_ms += built_ms
+    if watts is None:
+        return Reference(None, None, status, setup_ms, None, None, 0)
     surplus = _Surplus(rows, most, instance.max_w, limit_s)
     final = surplus.give(watts, instance.active)
     if final is not None:
@@ -77,7 +81,8 @@ def solve(instance: Instance, limit_s: float) -> Reference:
     return Reference(
         watts=final,
         phase_one_w=watts,
-        setup_ms=setup_ms + built_ms + surplus.setup_ms,
+        status=status,
+        setup_ms=setup_ms + surplus.setup_ms,
         phase_one_ms=solve_ms,
         surplus_ms=surplus.solve_ms if final is not None else None,
         rounds=surplus.rounds,
@@ -103,11 +108,11 @@ def sums(instance: Instance) -> tuple[Any, Floats, Floats]:
 
 def _phase_one(
     instance: Instance, rows: Any, least: Floats, most: Floats, limit_s: float
-) -> tuple[Floats, float, float] | None:
-    """Requests by falling priority: (watts, set-up ms, solve ms), None if out of time."""
+) -> tuple[Floats | None, str, float, float]:
+    """Requests by falling priority: (watts, status, set-up ms, solve ms)."""
     low, high = instance.min_w.copy(), instance.max_w.copy()
     built_ms = solve_ms = 0.0
-    watts = low
+    watts, status = low, "Solved"
     for priority in sorted(set(instance.priority[instance.active].tolist()), reverse=True):
         asking = instance.active & (instance.priority == priority)
         wish = np.where(asking, instance.request_w, instance.min_w)
@@ -118,11 +123,12 @@ def _phase_one(
         found = solver.solve()
         solve_ms += 1e3 * (perf_counter() - built)
         built_ms += 1e3 * (built - started)
-        if "Solved" not in str(found.status):
-            return None
-        watts = np.clip(np.array(found.x), low, high)
+        status = str(found.status)
+        if "Solved" not in status:
+            return None, status, built_ms, solve_ms
+        watts = np.clip(UNIT_W * np.array(found.x), low, high)
         low, high = np.where(asking, watts, low), np.where(asking, watts, high)
-    return watts, built_ms, solve_ms
+    return watts, status, built_ms, solve_ms
 
 
 def _quadratic(
@@ -130,7 +136,8 @@ def _quadratic(
     limit_s: float,
 ) -> Any:  # fmt: skip
     clarabel, _ = solvers()
-    rows, least, most = sums
+    rows, least, most = sums[0], sums[1] / UNIT_W, sums[2] / UNIT_W
+    low, high, wish = low / UNIT_W, high / UNIT_W, wish / UNIT_W
     bounded = least > 0
     one = sparse.identity(len(wish), format="csr")
     stacked = sparse.vstack([rows, -rows[bounded], one, -one], format="csc")

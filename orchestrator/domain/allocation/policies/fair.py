@@ -85,7 +85,7 @@ def _requests(
         solved = balance(replace(problem, least_w=np.zeros(len(problem.least_w))))
         if not _rest_can_follow(instance, left, problem, solved, (top_w > 0) & ~served & ~asking):
             problem, device = _level(instance, left, ~served, asking, wish_w, top_w)
-            solved = balance(problem)
+            solved = _without_rest(balance(problem), problem, asking[device])
         taken_w[device] = np.where(asking[device], solved.x_w, 0.0)
         served |= asking
         left = _left(instance, base_w + taken_w)
@@ -94,6 +94,16 @@ def _requests(
         problem, device = _level(instance, left, ~served, ~served, 0.0 * wish_w, top_w)
         taken_w[device] = balance(problem).x_w
     return total, taken_w
+
+
+def _without_rest(solved: Balance, problem: Quadratic, asks: Bools) -> Balance:
+    """Objective and bound of those that ask alone; what the rest's pull may be, off the bound."""
+    pull = np.where(asks, 0.0, 0.5 / problem.asks.give)
+    return replace(
+        solved,
+        value=solved.value - float(pull @ solved.x_w**2),
+        bound=solved.bound - float(pull @ problem.asks.top**2),
+    )
 
 
 def _rest_can_follow(
