@@ -1,8 +1,9 @@
 """From prices to one frontier point a device, and what to do with the watts left over.
 
 At the prices every device stands on a corner of its hull; what is left of a limit's room is less
-than one more segment. Limit by limit, from the innermost outwards, the best upgrade that fits is
-taken until none does; any point of a frontier may be used for that, not only corners of its hull.
+than one more segment, and of an outer limit's what the inner ones did not use. Limit by limit, from
+the innermost outwards, the steps worth most are taken while there is room for many, then the best
+upgrade that fits until none does; any point may be used for that, not only corners of hulls.
 """
 
 from typing import Any, Final
@@ -13,6 +14,7 @@ from numba import njit
 from orchestrator.domain.allocation.policies.steps import charge, least_over
 
 MAX_ROUNDS: Final = 64
+MANY: Final = 4
 
 
 @njit(cache=True, nogil=True)
@@ -53,11 +55,15 @@ def use_left_over(left: Any, holder: Any, curves: Any, value: Any, point: Any) -
         if holder[place] >= 0:
             following[place] = head[holder[place]]
             head[holder[place]] = place
+    could = np.empty(len(point), np.int64)
     for held_by in range(places - 1, -1, -1):
         if head[held_by] < 0:
             continue
+        count = _who_could(left, head[held_by], following, curves, point, could)
+        if count > 0 and _step_by_worth(left, held_by, could[:count], curves, value, point):
+            count = _who_could(left, head[held_by], following, curves, point, could)
         for _ in range(MAX_ROUNDS):
-            device, better = _best(left, head[held_by], following, curves, value, point)
+            device, better = _best(left, could[:count], curves, value, point)
             if device < 0:
                 break
             charge(left, device, curves.watts[better] - curves.watts[point[device]])
@@ -65,10 +71,9 @@ def use_left_over(left: Any, holder: Any, curves: Any, value: Any, point: Any) -
 
 
 @njit(cache=True, nogil=True)
-def _best(left: Any, group: int, following: Any, curves: Any, value: Any, point: Any) -> Any:
-    """(device, point) of the upgrade that gains most within all rooms over it, or -1."""
-    best, gain = (-1, -1), 0.0
-    place = group
+def _who_could(left: Any, group: int, following: Any, curves: Any, point: Any, could: Any) -> int:
+    """Write the devices of a group whose next point fits under the limits; their number."""
+    count, place = 0, group
     while place >= 0:
         room = left.place_w[place]
         around = left.nest.parent[place]
@@ -76,14 +81,47 @@ def _best(left: Any, group: int, following: Any, curves: Any, value: Any, point:
             room = min(room, left.place_w[around])
             around = left.nest.parent[around]
         for device in range(left.nest.own[place], left.nest.own[place + 1]):
-            now, end = point[device], curves.start[device + 1]
-            if now < 0 or now + 1 >= end or curves.watts[now + 1] - curves.watts[now] > room:
-                continue
-            free = least_over(left, device)
-            better = now + 1
-            while better < end and curves.watts[better] - curves.watts[now] <= free:
-                if value[better] - value[now] > gain:
-                    best, gain = (device, better), value[better] - value[now]
-                better += 1
+            now = point[device]
+            if now >= 0 and now + 1 < curves.start[device + 1]:
+                could[count] = device
+                count += curves.watts[now + 1] - curves.watts[now] <= room
         place = following[place]
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _step_by_worth(
+    left: Any, held_by: int, could: Any, curves: Any, value: Any, point: Any
+) -> bool:
+    """Where room is left for many steps, take those worth most a watt; whether any was."""
+    now = point[could]
+    step = curves.watts[now + 1] - curves.watts[now]
+    many = int(min(left.place_w[held_by] / step.mean(), len(could)))
+    if many < MANY:
+        return False
+    worth = (value[now] - value[now + 1]) / step
+    last = np.partition(worth, many - 1)[many - 1]
+    chosen = could[worth <= last]
+    for device in chosen[np.argsort(worth[worth <= last])]:
+        more = curves.watts[point[device] + 1] - curves.watts[point[device]]
+        if more <= least_over(left, device):
+            charge(left, device, more)
+            point[device] += 1
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _best(left: Any, could: Any, curves: Any, value: Any, point: Any) -> Any:
+    """(device, point) of the upgrade that gains most within all rooms over it, or -1."""
+    best, gain = (-1, -1), 0.0
+    for device in could:
+        now, end = point[device], curves.start[device + 1]
+        if now + 1 >= end:
+            continue
+        free = least_over(left, device)
+        better = now + 1
+        while better < end and curves.watts[better] - curves.watts[now] <= free:
+            if value[better] - value[now] > gain:
+                best, gain = (device, better), value[better] - value[now]
+            better += 1
     return best
