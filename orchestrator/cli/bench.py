@@ -21,7 +21,7 @@ def models(
     from orchestrator.cli.guard import guarded, print_json
 
     def run() -> None:
-        from orchestrator.bench.models import measure, plain, show
+        from orchestrator.bench.models.run import measure, plain, show
 
         found = measure(data, seed)
         if as_json:

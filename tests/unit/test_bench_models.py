@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from orchestrator.bench.models import measure, plain
-from orchestrator.bench.models_measured import repeats, split_hosts
-from orchestrator.bench.models_twin import on_host
+from orchestrator.bench.models.measured import repeats, split_hosts
+from orchestrator.bench.models.run import measure, plain
+from orchestrator.bench.models.twin import on_host
 from tests.plant_law import a_profile
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from orchestrator.bench.models_judge import JUDGED, Row, pooled, row_of, same_host
+from orchestrator.bench.models.judge import JUDGED, Row, pooled, row_of, same_host
 from orchestrator.models.fit import Recipe, fit
 from orchestrator.models.mlenergy import read_mlenergy
 from orchestrator.models.points import Points

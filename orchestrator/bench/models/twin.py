@@ -16,7 +16,7 @@ from integrations.twin.sweep import (
     default_caps_w,
     profile_samples,
 )
-from orchestrator.bench.models_judge import JUDGED, Row, pooled, row_of, same_host
+from orchestrator.bench.models.judge import JUDGED, Row, pooled, row_of, same_host
 from orchestrator.models.fit import FittedModel, Recipe, fit
 from orchestrator.models.points import Floats, Points
 from orchestrator.models.samples import COLUMNS, Samples, read_profile

@@ -8,9 +8,9 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.bench import models_measured
-from orchestrator.bench.models_judge import Row
-from orchestrator.bench.models_planner import Curve, error_curves
+from orchestrator.bench.models import measured
+from orchestrator.bench.models.judge import Row
+from orchestrator.bench.models.planner import Curve, error_curves
 from orchestrator.models.fit import DEFAULT_RECIPE
 
 PAPER: Final = {"throughput_mape": 0.068, "power_mape": 0.045}
@@ -24,11 +24,11 @@ GOAL: Final = {"throughput_mape": 0.05, "power_mape": 0.035}
 def measure(data: Path | None, seed: int) -> dict[str, Any]:
     """The whole document: of the public table where one is given, else of simulated profiles."""
     if data is not None:
-        found = models_measured.measure(data, replace(DEFAULT_RECIPE, folds=EACH_ALONE))
+        found = measured.measure(data, replace(DEFAULT_RECIPE, folds=EACH_ALONE))
     else:
-        from orchestrator.bench import models_twin
+        from orchestrator.bench.models import twin
 
-        found = models_twin.measure(DEFAULT_RECIPE, seed)
+        found = twin.measure(DEFAULT_RECIPE, seed)
         found["planner"] = error_curves(seed)
     _claim(found["overall"]["held_out_hosts"], found["floor"])
     met = {

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from integrations.twin.sweep import default_batches, default_caps_w, profile_samples
-from orchestrator.bench.models_twin import samples_of
+from orchestrator.bench.models.twin import samples_of
 from orchestrator.models.fit import DEFAULT_RECIPE
 from orchestrator.models.forms import FORMS
 from orchestrator.models.planner import lattice, plan
