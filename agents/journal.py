@@ -43,6 +43,7 @@ class Journal:
             "armed": record.armed,
             "highest_epoch": record.highest_epoch,
             "prior_w": dict(record.prior_w),
+            "locked": record.locked,
         }
         with fresh.open("wb") as file:
             file.write(json.dumps(body).encode())
@@ -88,7 +89,8 @@ def _record(raw: bytes) -> Record:
     armed, epoch, prior_w = body["armed"], body["highest_epoch"], body["prior_w"]
     if not isinstance(armed, bool) or not isinstance(epoch, int) or epoch < 0:
         raise ValueError("a field has the wrong type")
-    return Record(armed, epoch, {str(uuid): float(watts) for uuid, watts in prior_w.items()})
+    prior_w = {str(uuid): float(watts) for uuid, watts in prior_w.items()}
+    return Record(armed, epoch, prior_w, locked=body.get("locked", False) is True)
 
 
 def _lock(path: Path) -> IO[bytes] | None:

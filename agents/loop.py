@@ -1,7 +1,7 @@
 """The loop of a node agent: reads, steps every period and at every message, carries out effects."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ import structlog
 
 from agents.core.agent import AgentState, step
 from agents.core.effects import (
-    ClockFailed,
+    ClockSet,
     Connected,
     Effect,
     Journal,
@@ -111,10 +111,20 @@ class AgentLoop:
         transport.start()
 
     def _leave(self) -> None:
+        self._free_clocks()
         self._publish("state", codec.NODE_STATE.encode(codec.OFFLINE), qos=1, retain=True)
         self._out.transport.stop()
         if self._out.guardian:
             self._out.guardian.dismiss()
+
+    def _free_clocks(self) -> None:
+        """Leave no lock behind: caps stay, and they are what counts."""
+        if not self._state.record.locked:
+            return
+        call = self._workers.submit("clock", lambda: self._out.gpus.set_clock_mhz(None))
+        if call is not None and call.wait(self._pace.call_timeout_s) and call.error is None:
+            self._unsaved = replace(self._state.record, locked=False)
+            self._save()
 
     def _taker(self, shape: Shape[Any]) -> Callable[[str, bytes, bool], None]:
         def take(topic: str, payload: bytes, _retained: bool) -> None:
@@ -228,13 +238,17 @@ class AgentLoop:
         self._complain("batch", str(call.error) if call.error else None)
 
     def _set_clock(self, clock_mhz: float | None) -> None:
-        gpus = self._out.gpus
-        self._workers.submit("clock", lambda: gpus.set_clock_mhz(clock_mhz), self._clock_set)
+        """Lock or free the clocks; a lock only when the journal says that there may be one."""
+        gpus, inbox = self._out.gpus, self._inbox
 
-    def _clock_set(self, call: Call[None]) -> None:
-        self._complain("clock", str(call.error) if call.error else None)
-        if call.error:
-            self._inbox.put(ClockFailed())
+        def report(call: Call[None]) -> None:
+            self._complain("clock", str(call.error) if call.error else None)
+            inbox.put(ClockSet(clock_mhz, str(call.error) if call.error else None))
+
+        if clock_mhz is not None and not self._save():
+            inbox.put(ClockSet(clock_mhz, "not locked: the journal failed"))
+            return
+        self._workers.submit("clock", lambda: gpus.set_clock_mhz(clock_mhz), report)
 
     def _try_to_send(self, message: Ack | Telemetry | Description) -> None:
         try:

@@ -12,8 +12,9 @@ from typing import Final
 from agents.core import guard as guards
 from agents.core import lease as leases
 from agents.core import snapshot
+from agents.core.clocks import Clocks, answered, asked, to_ask
 from agents.core.effects import (
-    ClockFailed,
+    ClockSet,
     Connected,
     Effect,
     Journal,
@@ -57,7 +58,7 @@ class AgentState:
     """Everything that a step needs of the past.
 
     first_incarnation: of the process; gaps adds a number to it. announce: a description is due.
-    clock_mhz: the lock last asked for, None for free; clock_known: whether one was asked for.
+    clocks: what is known of the clock locks.
     """
 
     terms: Terms
@@ -72,14 +73,14 @@ class AgentState:
     frontier: Frontier | None = None
     now_s: float | None = None
     announce: bool = False
-    clock_mhz: float | None = None
-    clock_known: bool = False
+    clocks: Clocks = field(default_factory=Clocks)
 
 
 def start(terms: Terms, identity: Identity, incarnation: str, record: Record) -> AgentState:
     """The state of a process that has just started, knowing only its journal."""
     lease = Lease(incarnation, armed=record.armed, highest_epoch=record.highest_epoch)
-    return AgentState(terms, identity, lease, incarnation, record)
+    clocks = Clocks(known=not record.locked)
+    return AgentState(terms, identity, lease, incarnation, record, clocks=clocks)
 
 
 def step(
@@ -94,7 +95,7 @@ def step(
     state = _tune(state, reading, now_s)
     state, writes = _plan(state)
     state, described = _describe(state)
-    state, clocks = _clock(state)
+    state, clocks = _clock(state, now_s)
     batch = _batch(state, reading)
     effects: list[Effect] = [write for write in writes if not write.raises]
     effects += recorded
@@ -134,7 +135,7 @@ def _receive(
 ) -> tuple[AgentState, list[Ack]]:
     lease = leases.advance(state.terms, state.lease, state.guard.enforced_w, now_s)
     frontier, announce, acks = state.frontier, state.announce, []
-    clock_known = state.clock_known
+    clocks = state.clocks
     for message in inbox:
         match message:
             case Setpoint():
@@ -146,12 +147,12 @@ def _receive(
                 frontier = _suitable(state, message)
             case Connected():
                 announce = True
-            case ClockFailed():
-                clock_known = False
+            case ClockSet():
+                clocks = answered(clocks, message, now_s)
             case WriteResult():
                 pass
     state = replace(state, lease=lease, frontier=frontier, announce=announce)
-    return replace(state, clock_known=clock_known), acks
+    return replace(state, clocks=clocks), acks
 
 
 def _limited(ack: Ack, setpoint: Setpoint, guard: Guard) -> Ack:
@@ -166,20 +167,23 @@ def _suitable(state: AgentState, frontier: Frontier) -> Frontier | None:
     """The points that this node's knobs can reach, if the frontier is of its deployment."""
     if frontier.deployment != state.identity.deployment:
         return state.frontier
-    if "clock" in state.identity.knobs:
-        return frontier
+    return frontier if "clock" in state.identity.knobs else _unlocked(frontier)
+
+
+def _unlocked(frontier: Frontier) -> Frontier:
     free = tuple(point for point in frontier.points if point.clock_mhz is None)
     return replace(frontier, points=free)
 
 
 def _record(state: AgentState) -> tuple[AgentState, list[Effect]]:
     lease, record = state.lease, state.record
-    if (lease.armed, lease.highest_epoch) == (record.armed, record.highest_epoch):
+    freed = record.locked and state.clocks == Clocks()
+    if (lease.armed, lease.highest_epoch) == (record.armed, record.highest_epoch) and not freed:
         return state, []
     prior_w = record.prior_w
     if not record.armed:
         prior_w = {uuid: card.reading.enforced_w for uuid, card in state.guard.cards.items()}
-    record = Record(lease.armed, lease.highest_epoch, prior_w)
+    record = Record(lease.armed, lease.highest_epoch, prior_w, record.locked and not freed)
     return replace(state, record=record), [Journal(record)]
 
 
@@ -187,10 +191,13 @@ def _tune(state: AgentState, reading: Reading, now_s: float) -> AgentState:
     lease = state.lease
     if lease.ceiling_w is None or lease.setpoint is None or not state.guard.cards:
         return state
+    frontier = state.frontier
+    if frontier is not None and not state.clocks.usable(now_s):
+        frontier = _unlocked(frontier)
     order = Order(
         lease.ceiling_w,
         lease.setpoint.target_tok_s,
-        state.frontier,
+        frontier,
         len(state.guard.cards),
         state.identity.service,
     )
@@ -199,7 +206,7 @@ def _tune(state: AgentState, reading: Reading, now_s: float) -> AgentState:
         state.meters.power_w,
         state.guard.enforced_w,
         reading.engine,
-        reached=state.guard.reached and not state.guard.pending,
+        reached=state.guard.reached and not state.guard.pending and state.clocks.known,
     )
     return replace(state, tuner=tune(state.tuner, order, plant, now_s))
 
@@ -214,13 +221,17 @@ def _plan(state: AgentState) -> tuple[AgentState, tuple[WriteCap, ...]]:
     return replace(state, guard=guard), writes
 
 
-def _clock(state: AgentState) -> tuple[AgentState, list[SetClock]]:
-    """A new lock of the clocks; without a lease they stay as they are."""
-    wanted = state.tuner.choice.clock_mhz
-    known = state.clock_known and wanted == state.clock_mhz
-    if "clock" not in state.identity.knobs or not state.lease.held or known:
+def _clock(state: AgentState, now_s: float) -> tuple[AgentState, list[Effect]]:
+    """The lock that the choice wants; without a lease, or a knob to lock them, clocks run free."""
+    may = state.lease.held and "clock" in state.identity.knobs
+    wanted = state.tuner.choice.clock_mhz if may else None
+    if not to_ask(state.clocks, wanted, now_s):
         return state, []
-    return replace(state, clock_mhz=wanted, clock_known=True), [SetClock(wanted)]
+    state = replace(state, clocks=asked(state.clocks, wanted))
+    if wanted is None or state.record.locked:
+        return state, [SetClock(wanted)]
+    record = replace(state.record, locked=True)
+    return replace(state, record=record), [Journal(record), SetClock(wanted)]
 
 
 def _batch(state: AgentState, reading: Reading) -> int | None:
@@ -252,7 +263,7 @@ def _report(state: AgentState, reading: Reading) -> Telemetry:
     said = snapshot.telemetry(
         state.terms.node, state.lease, state.guard, state.meters, reading, _notes(state)
     )
-    return replace(said, clock_mhz=state.clock_mhz)
+    return replace(said, clock_mhz=state.clocks.locked_mhz if state.clocks.known else None)
 
 
 def _notes(state: AgentState) -> tuple[str, ...]:

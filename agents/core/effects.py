@@ -28,8 +28,11 @@ class WriteResult:
 
 
 @dataclass(frozen=True, slots=True)
-class ClockFailed:
-    """The clocks could not be locked or freed."""
+class ClockSet:
+    """The clocks were locked at this, or freed; error in words if that failed."""
+
+    clock_mhz: float | None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Connected:
     """The transport has connected: the broker may have forgotten this node."""
 
 
-Message = Setpoint | Frontier | WriteResult | ClockFailed | Connected
+Message = Setpoint | Frontier | WriteResult | ClockSet | Connected
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +75,16 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What outlives the process. prior_w: the cards' limits in watts before the first setpoint."""
+    """What outlives the process.
+
+    prior_w: the cards' limits in watts before the first setpoint. locked: whether the agent may
+    have locked their clocks.
+    """
 
     armed: bool = False
     highest_epoch: int = 0
     prior_w: Mapping[str, float] = field(default_factory=dict)
+    locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

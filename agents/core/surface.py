@@ -13,12 +13,18 @@ class Row:
     """Candidates of one cap per card and one clock lock, by rising batch; watts, tok/s of the node.
 
     points: as far as batch and tok_s rise together. crowded: larger batches that serve no more.
+    model_cap_w: the measured cap that stands for it, where cap_w lies between measured ones.
     """
 
     cap_w: float
     clock_mhz: float | None
     points: tuple[Candidate, ...]
     crowded: tuple[Candidate, ...] = ()
+    model_cap_w: float = 0.0
+
+    def nearest(self, batch: float) -> Candidate:
+        """The point whose batch is closest."""
+        return min(self.points, key=lambda point: abs(point.batch - batch))
 
     @property
     def capacity_tok_s(self) -> float:
@@ -69,7 +75,8 @@ def rows_of(points: Iterable[Candidate]) -> tuple[Row, ...]:
     """Candidates by cap and clock, free clocks last."""
     groups: dict[tuple[float, float | None], list[Candidate]] = defaultdict(list)
     for point in points:
-        groups[point.cap_w, point.clock_mhz].append(point)
+        if point.tok_s > 0 and point.power_w > 0:
+            groups[point.cap_w, point.clock_mhz].append(point)
     found = [_row(cap_w, mhz, group) for (cap_w, mhz), group in groups.items()]
     return tuple(sorted(found, key=lambda row: (row.cap_w, row.clock_mhz or float("inf"))))
 
@@ -88,14 +95,18 @@ def row_at(rows: Sequence[Row], cap_w: float) -> Row | None:
     below = {point.batch: point for point in (*low.points, *low.crowded)}
     above_ = [point for point in (*high.points, *high.crowded) if point.batch in below]
     points = [blend(below[point.batch], point, share) for point in above_]
-    return _row(cap_w, None, points) if points else None
+    if not points:
+        return None
+    closer = low if share < 0.5 else high
+    return replace(_row(cap_w, None, points), model_cap_w=closer.cap_w)
 
 
 def _row(cap_w: float, clock_mhz: float | None, points: Iterable[Candidate]) -> Row:
     ordered = sorted(points, key=lambda point: point.batch)
     rising = _rising(ordered)
     last = rising[-1].batch
-    return Row(cap_w, clock_mhz, rising, tuple(p for p in ordered if p.batch > last))
+    crowded = tuple(point for point in ordered if point.batch > last)
+    return Row(cap_w, clock_mhz, rising, crowded, cap_w)
 
 
 def _rising(points: Iterable[Candidate]) -> tuple[Candidate, ...]:

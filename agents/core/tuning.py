@@ -29,6 +29,9 @@ SETTLED: Final = 0.1
 SLEW: Final = 16
 """The batch limit rises by at most this part of the largest batch a step: new prompts hurt."""
 PATIENCE_S: Final = 1.0
+MOST_GAP_S: Final = 2.0
+"""After a longer silence nothing that was being measured is believed."""
+SLIGHT: Final = 0.01
 DWELL_S: Final = 3.0
 CROWDED_DWELL_S: Final = 16.0
 """Where every batch runs full a point is left for a better one only once it was learned."""
@@ -44,8 +47,8 @@ SHORT_OF_TARGET: Final = 0.02
 """A throughput that falls this far short of its target still counts as meeting it."""
 WAVES: Final = 1.6
 """How many mean deviations between blocks the mean must stay above what is enough."""
-EASE: Final = -0.1
-"""The error while nothing waits: pressure is let go within seconds."""
+EASE: Final = -0.5
+"""The error while nothing waits: pressure is let go within half a minute."""
 QUEUE: Final = 0.05
 """A queue that is longer than this share of what runs means that more would be used."""
 
@@ -79,12 +82,16 @@ class Plant:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Sums over time of what is measured while a choice stands still: tokens, joules, requests."""
+    """Sums over time of what is measured while a choice stands still: tokens, joules, requests.
+
+    itl_ms: over the itl_s seconds in which the engine said one.
+    """
 
     seconds: float = 0.0
     tokens: float = 0.0
     joules: float = 0.0
     running: float = 0.0
+    itl_s: float = 0.0
     itl_ms: float = 0.0
 
     def with_sample(
@@ -96,6 +103,7 @@ class Block:
             self.tokens + tok_s * dt_s,
             self.joules + power_w * dt_s,
             self.running + engine.running * dt_s,
+            self.itl_s + (dt_s if engine.itl_p99_ms else 0.0),
             self.itl_ms + (engine.itl_p99_ms or 0.0) * dt_s,
         )
 
@@ -130,13 +138,15 @@ class Tuner:
 def tune(tuner: Tuner, order: Order, plant: Plant, now_s: float) -> Tuner:
     """Follow the measurement, and choose anew where there is reason to."""
     dt_s, tuner = now_s - tuner.at_s, replace(tuner, at_s=now_s)
-    before, tuner = tuner.order, _take(tuner, order)
-    if plant.tok_s is not None and plant.engine is not None and dt_s > 0:
+    before, tuner = tuner.order, _take(tuner, order, now_s)
+    if dt_s > MOST_GAP_S:
+        tuner = replace(tuner, block=Block(), since_s=now_s)
+    elif plant.tok_s is not None and plant.engine is not None and dt_s > 0:
         tuner = _follow(tuner, plant, plant.engine, plant.tok_s, now_s, dt_s)
         tuner = _watch(tuner, plant, plant.engine, plant.tok_s, now_s, dt_s)
-    if not _usable(order):
+    if not tuner.rows:
         return replace(tuner, choice=Choice())
-    return _choose(tuner, order, now_s, at_once=before != order)
+    return _choose(tuner, order, now_s, at_once=before is None or _another(before, order))
 
 
 def batch_of(engine: EngineReading | None, wanted: int | None, *, reached: bool) -> int | None:
@@ -154,23 +164,34 @@ def batch_of(engine: EngineReading | None, wanted: int | None, *, reached: bool)
     return None
 
 
-def _usable(order: Order) -> bool:
-    frontier = order.frontier
-    return frontier is not None and bool(frontier.points) and frontier.cards == order.cards
+def _another(before: Order, order: Order) -> bool:
+    """Whether so much has changed that patience would be out of place."""
+    targets = (before.target_tok_s or 0.0, order.target_tok_s or 0.0)
+    ceilings = (before.ceiling_w, order.ceiling_w)
+    moved = any(abs(new - old) > SLIGHT * max(new, old) for old, new in (targets, ceilings))
+    return moved or before.frontier != order.frontier or before.service != order.service
 
 
-def _take(tuner: Tuner, order: Order) -> Tuner:
+def _take(tuner: Tuner, order: Order, now_s: float) -> Tuner:
     """Work for this order: what was learned stays with the model it was learned of."""
     before = tuner.order
     if before == order:
         return tuner
     tuner = replace(tuner, order=order)
-    if before is None or before.frontier is not order.frontier:
-        points = order.frontier.points if order.frontier else ()
-        tuner = replace(tuner, rows=rows_of(points), beliefs=Beliefs(), slow=1.0)
+    if before is None or before.ceiling_w != order.ceiling_w:
+        tuner = replace(tuner, block=Block(), since_s=now_s)
+    if before is None or (before.frontier, before.cards) != (order.frontier, order.cards):
+        tuner = replace(tuner, rows=_rows(order), beliefs=Beliefs(), slow=1.0)
     if before is None or before.target_tok_s != order.target_tok_s:
         tuner = replace(tuner, pid=Pid(), pressure=0.0)
     return tuner
+
+
+def _rows(order: Order) -> tuple[Row, ...]:
+    frontier = order.frontier
+    if frontier is None or frontier.cards != order.cards:
+        return ()
+    return rows_of(frontier.points)
 
 
 def _follow(
@@ -213,7 +234,7 @@ def _crowding(tuner: Tuner, engine: EngineReading) -> float:
 
     Halfway between the expected batch and the limit is still calm.
     """
-    row, limit = _row(tuner), float(engine.batch_limit)
+    row, limit = _row(tuner), float(max(1, engine.batch_limit))
     expected = row.batch_for(tuner.offered_tok_s or 0.0) if row else None
     calm = limit if expected is None else min(limit, expected + CALM * (limit - expected))
     over = engine.running + engine.waiting - calm
@@ -244,8 +265,7 @@ def _learn(tuner: Tuner, row: Row, block: Block) -> Tuner:
     """Compare a block with what the model says of as many running requests."""
     running = block.running / block.seconds
     expected = row.at(running)
-    nearest = min(row.points, key=lambda point: abs(point.batch - running))
-    key = (row.cap_w, row.clock_mhz, nearest.batch)
+    key = (row.model_cap_w, row.clock_mhz, row.nearest(running).batch)
     ratio = block.tokens / block.seconds / expected.tok_s
     power_ratio = block.joules / block.seconds / max(expected.power_w, 1.0)
     beliefs = learn(tuner.beliefs, key, ratio, power_ratio)
@@ -253,8 +273,8 @@ def _learn(tuner: Tuner, row: Row, block: Block) -> Tuner:
     if key in tuner.beliefs.cells:
         wave += 0.2 * (abs(ratio / tuner.beliefs.of(key).tok - 1.0) - wave)
     slow = tuner.slow
-    if expected.itl_p99_ms and block.itl_ms > 0.0:
-        slow += 0.2 * (block.itl_ms / block.seconds / expected.itl_p99_ms - slow)
+    if expected.itl_p99_ms and block.itl_s > 0.0:
+        slow += 0.2 * (block.itl_ms / block.itl_s / expected.itl_p99_ms - slow)
     return replace(tuner, beliefs=beliefs, slow=min(1.5, max(0.7, slow)), wave=wave)
 
 

@@ -35,21 +35,21 @@ class NvmlGpus:
         if uuid not in self._uuids:
             raise GpuError(f"{uuid} is not among the cards that may be turned")
         with self._translated(f"setting {uuid} to {limit_w:g} W"):
-            handle = self._handle(uuid)
-            self._nvml.nvmlDeviceSetPowerManagementLimit(handle, int(limit_w) * MW_PER_W)
+            handle, nvml = self._handle(uuid)
+            nvml.nvmlDeviceSetPowerManagementLimit(handle, int(limit_w) * MW_PER_W)
 
     def set_clock_mhz(self, clock_mhz: float | None) -> None:
         """Lock the SM clock of every card to at most this; None frees it."""
         for uuid in self._uuids:
             with self._translated(f"locking the clock of {uuid}"):
-                handle = self._handle(uuid)
+                handle, nvml = self._handle(uuid)
                 if clock_mhz is None:
-                    self._nvml.nvmlDeviceResetGpuLockedClocks(handle)
+                    nvml.nvmlDeviceResetGpuLockedClocks(handle)
                 else:
-                    self._nvml.nvmlDeviceSetGpuLockedClocks(handle, 0, int(clock_mhz))
+                    nvml.nvmlDeviceSetGpuLockedClocks(handle, 0, int(clock_mhz))
 
     def _read(self, uuid: str) -> CardReading:
-        handle, nvml = self._handle(uuid), self._nvml
+        handle, nvml = self._handle(uuid)
         low_mw, high_mw = nvml.nvmlDeviceGetPowerManagementLimitConstraints(handle)
         return CardReading(
             uuid=uuid,
@@ -61,14 +61,17 @@ class NvmlGpus:
             default_w=nvml.nvmlDeviceGetPowerManagementDefaultLimit(handle) / MW_PER_W,
         )
 
-    def _handle(self, uuid: str) -> Any:
-        if self._nvml is None:
+    def _handle(self, uuid: str) -> tuple[Any, Any]:
+        """A card and the library it belongs to: another thread may drop both after an error."""
+        nvml = self._nvml
+        if nvml is None:
             nvml = self._load()
             nvml.nvmlInit()
             self._nvml = nvml
-        if uuid not in self._handles:
-            self._handles[uuid] = self._nvml.nvmlDeviceGetHandleByUUID(uuid)
-        return self._handles[uuid]
+        handle = self._handles.get(uuid)
+        if handle is None:
+            handle = self._handles[uuid] = nvml.nvmlDeviceGetHandleByUUID(uuid)
+        return handle, nvml
 
     @contextmanager
     def _translated(self, doing: str) -> Iterator[None]:

@@ -36,8 +36,9 @@ SITE = (
 class Response:
     """What the site made of one signal. Watts at the meter, true power.
 
-    settling_s: until power stays within BAND of the new limit. overshoot: the most it then went
-    above the limit, as a share of it. rms: of power minus limit over the limit, after warm-up.
+    settling_s: until power stays within BAND of the new limit, None if it does not. overshoot: the
+    most above the limit, as a share of it, once power has first come within BAND of it. rms: of
+    power minus limit over the limit, after warm-up.
     """
 
     signal: str
@@ -110,6 +111,7 @@ def follow(site: Sequence[Member], limit_w: Callable[[float], float], seconds: f
     services = {member.name: member.service for member in site}
     roomy_w = 2.0 * full_power_w(site)
     run = open_site(topology(site, roomy_w), plants, models(site), services)
+    run.arm()
     told_w = math.nan
     for index in range(round(seconds / PERIOD_S)):
         now_s = index * PERIOD_S
@@ -129,9 +131,10 @@ def _step(
     )
     first = round(at_s / PERIOD_S)
     power, limit = _after(run, first)
-    inside = np.abs(power / limit - 1.0) <= BAND
-    settled = _settled(inside)
-    overshoot = float(np.max(power[settled:] / limit[settled:] - 1.0)) if settled is not None else 0
+    settled = _settled(np.abs(power / limit - 1.0) <= BAND)
+    reached = np.flatnonzero(power <= limit * (1.0 + BAND))
+    crossed = int(reached[0]) if reached.size else 0
+    overshoot = float(np.max(power[crossed:] / limit[crossed:] - 1.0))
     seconds = None if settled is None else settled * PERIOD_S
     return Response(name, seconds, max(0.0, overshoot), *_rms(power, limit), None)
 

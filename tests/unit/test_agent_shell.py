@@ -202,6 +202,7 @@ class Nvml:
     limits_mw: dict[str, int]
     starts: int = 0
     root: bool = True
+    locked_mhz: dict[str, int] = field(default_factory=dict)
 
     def nvmlInit(self) -> None:  # noqa: N802
         self.starts += 1
@@ -224,6 +225,12 @@ class Nvml:
     def nvmlDeviceGetPowerManagementDefaultLimit(self, _: str) -> int:  # noqa: N802
         return 700_000
 
+    def nvmlDeviceSetGpuLockedClocks(self, handle: str, _: int, most: int) -> None:  # noqa: N802
+        self.locked_mhz[handle] = most
+
+    def nvmlDeviceResetGpuLockedClocks(self, handle: str) -> None:  # noqa: N802
+        del self.locked_mhz[handle]
+
     def nvmlDeviceSetPowerManagementLimit(self, handle: str, limit_mw: int) -> None:  # noqa: N802
         if not self.root:
             raise NVMLError_NoPermission
@@ -238,6 +245,15 @@ def test_nvml_is_read_in_watts_and_joules_and_written_in_whole_watts() -> None:
     assert card == CardReading("GPU-1", 700.0, 123.456, 5000.5, 200.0, 700.0, 700.0)
     gpus.set_limit_w("GPU-1", 437.9)
     assert nvml.limits_mw == {"GPU-1": 437_000, "GPU-2": 650_000}
+
+
+def test_nvml_locks_and_frees_the_clocks_of_named_cards_alone() -> None:
+    nvml = Nvml({"GPU-1": 700_000, "GPU-2": 650_000})
+    gpus = NvmlGpus(("GPU-1",), lambda: nvml)
+    gpus.set_clock_mhz(1234.5)
+    assert nvml.locked_mhz == {"GPU-1": 1234}
+    gpus.set_clock_mhz(None)
+    assert nvml.locked_mhz == {}
 
 
 def test_nvml_touches_no_card_that_was_not_named() -> None:

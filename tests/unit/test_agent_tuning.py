@@ -184,6 +184,35 @@ def test_a_small_gain_is_not_worth_a_move() -> None:
     assert settled(wanted, reading, 60.0, first).choice == first.choice
 
 
+def test_a_model_that_is_sent_again_forgets_nothing() -> None:
+    tuner = settled(order(4800.0, 1700.0), plant(1600.0, waiting=20), 30.0)
+    again = replace(FRONTIER, points=tuple(replace(point) for point in FRONTIER.points))
+    moved = replace(order(4700.0, 1700.0), frontier=again)
+    assert tune(tuner, moved, plant(1600.0, waiting=20), 30.5).beliefs == tuner.beliefs
+
+
+def test_what_was_measured_across_a_silence_or_another_ceiling_is_not_believed() -> None:
+    tuner = settled(order(4800.0, 1700.0), plant(1760.0, waiting=20), 12.0)
+    assert tuner.block.seconds > 0
+    late = tune(tuner, order(4800.0, 1700.0), plant(100.0, waiting=20), 40.0)
+    assert (late.block.seconds, late.pressure) == (0.0, tuner.pressure)
+    moved = tune(tuner, order(4000.0, 1700.0), plant(1760.0, waiting=20), 12.5)
+    assert moved.block.seconds == 0.0
+
+
+def test_a_ceiling_that_wanders_learns_at_the_measured_caps_alone() -> None:
+    tuner = Tuner()
+    for step in range(40):
+        tuner = settled(order(3000.0 + step, None), plant(2000.0, waiting=20), 16.0, tuner)
+    assert {cap_w for cap_w, _, _ in tuner.beliefs.cells} <= {200.0, 300.0, 400.0, 600.0}
+
+
+def test_points_that_serve_nothing_are_left_out() -> None:
+    empty = (Candidate(200.0, 8, 0.0, 0.0), Candidate(300.0, 8, 900.0, 0.0))
+    wanted = replace(order(4800.0, 100.0), frontier=replace(FRONTIER, points=empty))
+    assert settled(wanted, plant(100.0), 2.0).choice == Choice()
+
+
 @given(st.floats(100.0, 6000.0), st.floats(100.0, 3000.0), st.floats(0.0, 4000.0))
 def test_no_choice_ever_asks_for_more_than_the_ceiling(
     ceiling_w: float, target_tok_s: float, tok_s: float

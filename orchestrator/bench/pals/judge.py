@@ -6,11 +6,9 @@ from itertools import pairwise
 import numpy as np
 
 from orchestrator.bench.plant.node_run import LATENCY_S, PERIOD_S, Run
-from orchestrator.bench.plant.objectives import Objectives
+from orchestrator.bench.plant.objectives import TOLERANCE, Objectives
 
 WINDOW_S = 10.0
-TOLERANCE = 0.02
-"""A window is short when it serves this much less than the target while requests wait."""
 QUANTILE = 0.99
 
 

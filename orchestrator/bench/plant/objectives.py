@@ -5,6 +5,8 @@ from typing import Final
 
 ITL_SLACK: Final = 2.0
 """The objective over what the node has unconstrained at its largest batch."""
+TOLERANCE: Final = 0.02
+"""Throughput that falls no further short of its target still counts as meeting it; all know."""
 TTFT_MS: Final = 2000.0
 
 

@@ -1,10 +1,18 @@
 """Ballast's own node agent under the bench: the real core, its leases renewed by the bench."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from agents.core.agent import AgentState, Identity, start, step
-from agents.core.effects import Message, Reading, Record, SetBatch, SetClock, WriteCap, WriteResult
+from agents.core.effects import (
+    ClockSet,
+    Message,
+    Reading,
+    Record,
+    SetBatch,
+    SetClock,
+    WriteCap,
+    WriteResult,
+)
 from agents.core.lease import Terms
 from agents.core.options import Service
 from integrations.twin.node import SimNode
@@ -20,8 +28,7 @@ RENEW_S = 3.0
 class OwnAgent:
     """The agent of one node; a Policy.
 
-    Its limit is the budget less an upper bound of what the host adds, as the orchestrator would
-    send it. knobs as in agents.core.agent.Identity.
+    Its limit is the budget less what the host adds. knobs as in agents.core.agent.Identity.
     """
 
     def __init__(
@@ -75,12 +82,7 @@ def carry_out(node: SimNode, effects: Sequence[object]) -> list[Message]:
                 node.set_batch_limit(limit)
             case SetClock(clock_mhz):
                 node.set_clock_mhz(clock_mhz)
+                results.append(ClockSet(clock_mhz))
             case _:
                 pass
     return results
-
-
-def restricted(frontier: Frontier, caps_w: Sequence[float], batches: Sequence[int]) -> Frontier:
-    """Only the points at these caps and batches."""
-    points = tuple(p for p in frontier.points if p.cap_w in caps_w and p.batch in batches)
-    return replace(frontier, points=points)

@@ -1,7 +1,7 @@
 """A small site in virtual time: the real control step, real agent cores, and the simulated plant.
 
 Nothing is lost or late here beyond what a healthy site sees: messages take a moment, the ledger
-answers before the next step, meters are a second old.
+answers before the next step, meters are half a second old.
 """
 
 from collections.abc import Mapping, Sequence
@@ -84,6 +84,10 @@ class SiteRun:
         """Now, on both clocks."""
         return Moment(self.now_s, BEGIN + timedelta(seconds=self.now_s))
 
+    def arm(self) -> None:
+        """Let the control loop move every node."""
+        self.inbox.append(ArmingChanged(frozenset({self.state.topology.root.id})))
+
     def ask(self, limit_w: float) -> None:
         """The grid's newest word: a limit for the whole site, until it is replaced."""
         now = self.moment.utc
@@ -159,7 +163,7 @@ def open_site(
     seed: int = 0,
     settings: ControlSettings | None = None,
 ) -> SiteRun:
-    """A site whose every node is armed. models: all operating points, by deployment."""
+    """A site in shadow mode. models: all operating points, by deployment."""
     chosen = settings or ControlSettings("bench", ttl_s=15.0, simulated=True)
     state = new_state(chosen, topology, Takeover(1, {}), (), Moment(0.0, BEGIN))
     hosts = {}
@@ -170,9 +174,8 @@ def open_site(
         points = models[node.deployment]
         hosts[node.id] = Host(plants[node.id], replace(agent, announce=True), [points])
     frontiers = {name: _frontier(points) for name, points in models.items()}
-    root = topology.root
-    run = SiteRun(hosts, state, root.limit_w, np.random.default_rng((seed, 3)))
-    run.inbox += [ArmingChanged(frozenset({root.id})), FrontiersChanged(frontiers, models)]
+    run = SiteRun(hosts, state, topology.root.limit_w, np.random.default_rng((seed, 3)))
+    run.inbox.append(FrontiersChanged(frontiers, models))
     return run
 
 
