@@ -92,16 +92,16 @@ class AgentLoop:
         self._leave()
 
     def cycle(self, inbox: Sequence[Message]) -> None:
-        """One step: read, decide, carry out."""
+        """One step: read, decide, carry out; the watchdog knows of a lease before a cap moves."""
         sampled_s = self._out.clock.now_s()
         cards = self._read_cards()
         engine, engine_s = self._last_engine(sampled_s)
         reading = Reading(sampled_s, cards, engine, engine_s)
         self._state, effects = step(self._state, reading, inbox, self._out.clock.now_s())
-        self._carry_out(effects)
         lease = self._state.lease
         if self._out.guardian:
             self._out.guardian.feed(armed=lease.armed, ends_s=lease.ends_s)
+        self._carry_out(effects)
 
     def _listen(self) -> None:
         transport = self._out.transport

@@ -113,8 +113,11 @@ class Calibration:
             self._announce()
         return versions
 
-    def take(self, found: Refit) -> str:
-        """Store a refit, and make it active unless it is refused; returns its version."""
+    def take(self, found: Refit, over: str) -> str:
+        """Store a refit, and make it active unless it is refused; returns its version.
+
+        over: the version that was in use when it began; if another is now, it is refused.
+        """
         model = found.model
         best = frontier(model)
         fitted = _Fitted(
@@ -128,6 +131,9 @@ class Calibration:
             refused=found.refused,
         )
         with self._lock:
+            in_use = self._models.candidates().get(model.deployment)
+            if fitted.refused is None and (in_use is None or in_use.model_version != over):
+                fitted = replace(fitted, refused="another model was made active meanwhile")
             self._store(found.samples, fitted)
             self._announce()
         return model.version

@@ -91,7 +91,7 @@ class Refits:
             log.info("too few runs for a refit", deployment=deployment, runs=len(runs))
             return None
         log.info("refitted", deployment=deployment, refused=found.refused, after=str(found.after))
-        return self._calibration.take(found)
+        return self._calibration.take(found, over=in_use.model_version)
 
     def _nodes(self, deployment: str, cards: int) -> list[Node]:
         return [

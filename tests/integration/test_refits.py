@@ -10,6 +10,7 @@ from sqlalchemy import insert
 
 from orchestrator.messages import FrontiersChanged
 from orchestrator.models.fit import Recipe
+from orchestrator.models.refit import Refit
 from orchestrator.services.calibration import Calibration
 from orchestrator.services.refits import Refits
 from orchestrator.store.engine import open_engine, sqlite_url, writing
@@ -133,3 +134,19 @@ def test_a_new_profile_replaces_a_refit(bench: Bench) -> None:
     bench.refits.check()
     (fresh,) = bench.calibration.load(profile_text(law=Law(tok=0.9)))
     assert bench.active() == fresh
+
+
+def test_a_refit_gives_way_to_a_profile_that_was_loaded_while_it_was_fitted(bench: Bench) -> None:
+    bench.report(Law(tok=0.85), Law(tok=0.85))
+    take = bench.calibration.take
+    loaded: list[str] = []
+
+    def late(found: Refit, over: str) -> str:
+        loaded.extend(bench.calibration.load(profile_text(law=Law(tok=0.9))))
+        return take(found, over)
+
+    bench.calibration.take = late  # type: ignore[method-assign]
+    (version,) = bench.refits.check()
+    assert bench.active() == loaded[0]
+    refused = next(model for model in bench.models.versions() if model.version == version)
+    assert refused.refused == "another model was made active meanwhile"
