@@ -25,6 +25,7 @@ SIGNAL_S = 2.0
 HIGH, LOW = 0.85, 0.60
 AMPLITUDE = 0.10
 WIDTH = 110
+SCORED = ("score", "accuracy", "delay", "precision")
 SITE = (
     Deployment("H100", "llama-3.1-70b", 4),
     Deployment("H100", "qwen3-32b", 4),
@@ -77,7 +78,13 @@ def show(result: dict[str, Any]) -> None:
         title=f"SIMULATED on the twin {result['twin']}: three saturated nodes, real loops"
     )
     table.add_column("signal")
-    for name in ("settling", "overshoot", "RMS", "RMS above", "PJM score", "accuracy", "precision"):
+    table.caption = (
+        "overshoot, RMS, RMS above: of metered power over its limit, shares of the limit. "
+        "PJM score: mean of accuracy, delay and precision, 1 is best."
+    )
+    for name in ("settling", "overshoot", "RMS", "RMS above"):
+        table.add_column(name, justify="right")
+    for name in ("PJM score", "accuracy", "delay", "precision"):
         table.add_column(name, justify="right")
     for row in result["rows"]:
         score = row["score"] or {}
@@ -85,7 +92,10 @@ def show(result: dict[str, Any]) -> None:
             row["signal"],
             "" if row["settling_s"] is None else f"{row['settling_s']:.1f} s",
             *(f"{row[name]:.2%}" for name in ("overshoot", "rms", "rms_above")),
-            *(f"{score[n]:.3f}" if score else "" for n in ("score", "accuracy", "precision")),
+            *(
+                f"{score[n]:.3f}" if score else ""
+                for n in ("score", "accuracy", "delay", "precision")
+            ),
         )
     console = Console()
     console.width = max(console.width, WIDTH)

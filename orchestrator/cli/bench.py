@@ -14,7 +14,7 @@ def models(
         Path | None,
         typer.Option(help="Public CSV table of the ML.ENERGY benchmark v3; simulated without it."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the simulated profiles.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the simulated profiles.", min=0)] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Judge fits on runs that they have not seen, by deployment: same host, and hosts held out."""
@@ -40,7 +40,7 @@ def pals(
         bool, typer.Option(help="Also with every coefficient of the plant moved by +-20 %.")
     ] = True,
     sites: Annotated[bool, typer.Option(help="Also three nodes, and demand response.")] = True,
-    only: Annotated[str, typer.Option(help="Only deployments whose id contains this.")] = "",
+    only: Annotated[str, typer.Option(help="Only ids that contain this, or none.")] = "",
     jobs: Annotated[int, typer.Option(help="Processes; 0 for one a core.", min=0)] = 0,
     quick: Annotated[bool, typer.Option(help="Two seeds, nothing moved.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
@@ -74,7 +74,7 @@ def pals(
 
 @commands.command()
 def control(
-    seed: Annotated[int, typer.Option(help="Of the plant and of the signal.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the plant and of the signal.", min=0)] = 1,
     minutes: Annotated[float, typer.Option(help="Of the two-second signal.", min=5, max=600)] = 40,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
@@ -98,7 +98,7 @@ def allocation(
     sizes: Annotated[str, typer.Option(help="Numbers of GPUs.")] = "1000,12288,100000",
     limit_s: Annotated[float, typer.Option(help="Seconds that a reference may take.")] = 30.0,
     instances: Annotated[int, typer.Option(help="For the throughput gaps.", min=1)] = 100,
-    seed: Annotated[int, typer.Option(help="Of the made-up facilities.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the made-up facilities.", min=0)] = 1,
     quick: Annotated[bool, typer.Option(help="1,000 GPUs and ten instances.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:

@@ -55,8 +55,9 @@ def scores_table(evaluation: Evaluation) -> Table:
 
 def frontier_table(frontier: Frontier) -> Table:
     """One row a point, with what the bands say."""
-    table = _table("cap W", "batch", "clock MHz", "watts", "tok/s", "tok/J", "p95 ITL ms", "band")
+    table = _table("cap W", "batch", "clock MHz", "watts", "tok/s", "tok/J", "p99 ITL ms", "band")
     table.title = f"{frontier.deployment}, {frontier.cards} cards, model {frontier.model_version}"
+    table.caption = "watts: all cards, without the host. tok/J: output tokens a joule of the cards."
     bands = f"tok/s {_percent(frontier.tok_s_band)}, W {_percent(frontier.power_band)}"
     for point in frontier.points:
         table.add_row(
@@ -66,7 +67,7 @@ def frontier_table(frontier: Frontier) -> Table:
             f"{point.power_w:,.0f}",
             f"{point.tok_s:,.0f}",
             f"{point.tok_s / point.power_w:.3f}",
-            "" if point.itl_p95_ms is None else f"{point.itl_p95_ms:.1f}",
+            "" if point.itl_p99_ms is None else f"{point.itl_p99_ms:.1f}",
             bands,
         )
     return table

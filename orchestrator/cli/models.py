@@ -1,6 +1,7 @@
 """`ballast models`: from profile samples to what a watt buys."""
 
 from dataclasses import asdict
+from math import isfinite, nan
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -194,17 +195,18 @@ def _write(path: Path, text: str) -> None:
 
 def _numbers(text: str | None) -> tuple[float, ...]:
     try:
-        return tuple(float(part) for part in text.split(",")) if text else ()
+        found = tuple(float(part) for part in text.split(",")) if text else ()
     except ValueError:
-        raise ConfigurationError(
-            f"numbers with commas between them are due, not {text!r}"
-        ) from None
+        found = (nan,)
+    if not all(isfinite(number) and number > 0 for number in found):
+        raise ConfigurationError(f"numbers above 0 with commas between are due, not {text!r}")
+    return found
 
 
 def _ends(text: str | None, option: str) -> tuple[float, float] | None:
     numbers = _numbers(text)
     if not numbers:
         return None
-    if len(numbers) != 2 or not 0 < numbers[0] <= numbers[1]:
-        raise ConfigurationError(f"{option} takes LOW,HIGH, got {text!r}")
+    if len(numbers) != 2 or numbers[0] > numbers[1]:
+        raise ConfigurationError(f"{option} takes LOW,HIGH, the lower first, got {text!r}")
     return numbers[0], numbers[1]

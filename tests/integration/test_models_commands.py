@@ -145,7 +145,7 @@ def test_a_public_table_becomes_a_profile_of_one_cap(tmp_path: Path) -> None:
         (["frontier", "chat"], "give either --profile PROFILE.csv or --config FILE"),
         (["plan"], "give --caps LOW,HIGH and --batches LOW,HIGH"),
         (["plan", "--caps", "700,200", "--batches", "1,2"], "--caps takes LOW,HIGH"),
-        (["plan", "--caps", "low,high", "--batches", "1,2"], "numbers with commas"),
+        (["plan", "--caps", "low,high", "--batches", "1,2"], "numbers above 0 with commas"),
         (["import", "missing.csv", "--out", "x.csv"], "cannot read missing.csv"),
     ],
 )

@@ -14,8 +14,11 @@ from integrations.twin.node import Deployment
 from orchestrator.bench.pals.one_node import LOADS, Outcome, outcomes, prepare, with_moved
 from orchestrator.bench.pals.three_nodes import SiteOutcome, response, shared_budget
 from orchestrator.bench.plant.cases import Case, deployments
+from orchestrator.domain.errors import InvalidInput
 
 MOVED_BY = (0.8, 1.2)
+NONE = "none"
+"""Instead of a deployment: leave the node runs out."""
 Row = dict[str, Any]
 
 
@@ -66,6 +69,9 @@ def bench(plan: Plan, said: Callable[[str], None]) -> dict[str, Any]:
 
 def _jobs(plan: Plan) -> list[Job]:
     chosen = [d for d in deployments() if plan.only in d.id]
+    if not chosen and plan.only != NONE:
+        known = ", ".join(d.id for d in deployments())
+        raise InvalidInput(f"no deployment contains {plan.only!r}; there are {known}, or {NONE!r}")
     jobs = [
         Job(deployment, LOADS, seed, plan.seconds)
         for deployment in chosen

@@ -56,9 +56,9 @@ class Answer:
 def answer(
     instance: Instance, solved: Solved, binding: list[str], unmet: tuple[str, ...], hard: bool
 ) -> Answer:
-    """By id. hard: a tenant's minimum is unmet."""
+    """By id. hard: something is unmet for which no bound and no price can be stated."""
     order = instance.order
-    prices, tenant_prices = _prices(instance, solved)
+    prices, tenant_prices = _prices(instance, solved, hard)
     bound = None if hard else solved.bound
     return Answer(
         policy=instance.policy,
@@ -98,7 +98,7 @@ def _points(instance: Instance, solved: Solved) -> dict[str, int | None]:
 
 
 def _prices(
-    instance: Instance, solved: Solved
+    instance: Instance, solved: Solved, hard: bool
 ) -> tuple[dict[str, float | None], dict[str, float | None]]:
     limits = np.zeros(len(instance.limit_ids) + 1)
     limits[instance.nest.limit] = solved.price_by_place  # the budget's place is -1, the last
@@ -111,6 +111,8 @@ def _prices(
     names = list(instance.limit_ids)
     if np.isfinite(instance.nest.room_w[0]):
         names.append(BUDGET)
+    if hard:
+        limits[:], tenants[:] = np.nan, np.nan
     known = [_known(price) for price in limits.tolist()]
     return (
         dict(zip(names, known, strict=False)),

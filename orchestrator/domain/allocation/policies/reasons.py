@@ -173,7 +173,8 @@ def _short_tenants(instance: Instance, solved: Solved) -> Iterator[str]:
     for row in tenants_short(instance, solved.watts).tolist():
         yield (
             f"{_row_name(instance, row)} gets {watts(used_w[row])} of its minimum of "
-            f"{watts(instance.rows.least_w[row])}: its devices' ranges and the limits allow no more"
+            f"{watts(instance.rows.least_w[row])}: the limits, its devices' ranges and what others "
+            "were given first leave no more"
         )
 
 

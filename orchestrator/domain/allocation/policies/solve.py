@@ -41,9 +41,20 @@ def solve(instance: Instance) -> Answer:
     solved = {"fair": _fair, "throughput": _throughput, "efficiency": _efficiency}[instance.policy](
         instance, running
     )
-    hard = bool(len(tenants_short(instance, solved.watts)))
+    hard = bool(len(tenants_short(instance, solved.watts))) or _curtailed(instance, solved)
     words = binding_words(instance, solved), tuple(unmet_words(instance, solved))
     return answer(instance, solved, *words, hard)
+
+
+def _curtailed(instance: Instance, solved: Solved) -> bool:
+    """Whether a device was left without a point, or a target without its watts.
+
+    Others might have been left out instead: no bound over the rest bounds the whole.
+    """
+    if instance.policy == "efficiency":
+        return bool(np.isnan(solved.price_by_place).any())
+    has = np.diff(instance.curves.start) > 0
+    return instance.policy == "throughput" and bool((has & (solved.point < 0)).any())
 
 
 def _fair(instance: Instance, running: Bools) -> Solved:
