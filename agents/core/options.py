@@ -6,8 +6,8 @@ the host's wall; where none is open, the fastest that fits.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from math import sqrt
+from dataclasses import dataclass, field, replace
+from math import inf, sqrt
 from typing import Final
 
 from agents.core.beliefs import Beliefs, Key
@@ -94,6 +94,21 @@ def best(found: Sequence[Option]) -> Option | None:
         return max(open_, key=lambda option: (option.gain, option.capacity_tok_s))
     within = [option for option in found if option.within] or found
     return max(within, key=lambda option: option.capacity_tok_s, default=None)
+
+
+def at_whole_ceiling(found: Sequence[Option]) -> tuple[Option, ...]:
+    """The points of the highest free-clock cap that fits, for caps at the whole ceiling.
+
+    More watts never serve less at one batch, whatever measurements seem to say.
+    """
+    free = [option for option in found if option.choice.clock_mhz is None]
+    caps_w = [inf if o.choice.cap_w is None else o.choice.cap_w for o in free]
+    top_w = max(caps_w, default=inf)
+    return tuple(
+        replace(option, choice=replace(option.choice, cap_w=None))
+        for option, cap_w in zip(free, caps_w, strict=True)
+        if cap_w == top_w
+    )
 
 
 def options(

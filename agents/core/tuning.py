@@ -11,7 +11,7 @@ from typing import Final
 
 from agents.core import pid as pids
 from agents.core.beliefs import Beliefs, learn
-from agents.core.options import Choice, Need, Option, Order, best, options
+from agents.core.options import Choice, Need, Option, Order, at_whole_ceiling, best, options
 from agents.core.pid import Gains, Pid
 from agents.core.surface import Row, row_at, rows_of
 from orchestrator.domain.telemetry import EngineReading
@@ -309,6 +309,8 @@ def _need(tuner: Tuner, order: Order) -> Need:
 def _choose(tuner: Tuner, order: Order, now_s: float, *, at_once: bool) -> Tuner:
     need = _need(tuner, order)
     found = tuple(options(order, tuner.rows, tuner.beliefs, need, tuner.slow))
+    if need.required_tok_s is None:
+        found = at_whole_ceiling(found)
     chosen = best(found)
     if chosen is None:
         lowest = min(tuner.rows, key=lambda row: row.cap_w).points[-1].batch
