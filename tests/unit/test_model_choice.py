@@ -81,17 +81,17 @@ def test_a_band_holds_the_share_of_the_errors_that_it_was_made_from(errors: list
     assert np.mean(np.abs(known) <= conformal(known)) >= 0.9
 
 
-@settings(max_examples=5, deadline=None)
-@given(st.integers(0, 1000))
-def test_bands_hold_about_nine_of_ten_new_runs(seed: int) -> None:
-    model = fit(noisy(seed), "llama-70b", CHEAP)
-    fresh = noisy(seed + 5000).frame
-    asked = model.predict(fresh["cap_w"], fresh["batch"])
-    held = [
-        (asked[target].low <= fresh[target]) & (fresh[target] <= asked[target].high)
-        for target in ("tok_s", "power_w")
-    ]
-    assert np.mean(held) > 0.6
+def test_bands_hold_about_nine_of_ten_new_runs() -> None:
+    held = []
+    for seed in range(6):
+        model = fit(noisy(seed), "llama-70b", CHEAP)
+        fresh = noisy(seed + 5000).frame
+        asked = model.predict(fresh["cap_w"], fresh["batch"])
+        held += [
+            (asked[target].low <= fresh[target]) & (fresh[target] <= asked[target].high)
+            for target in ("tok_s", "power_w")
+        ]
+    assert 0.84 < np.mean(held) < 0.99
 
 
 @settings(max_examples=5, deadline=None)
