@@ -231,6 +231,35 @@ def test_a_tenants_minimum_beyond_reach_is_named_and_nothing_is_certified() -> N
     assert (answer.upper_bound, answer.gap) == (None, None)
 
 
+def test_a_tenants_minimum_comes_before_watts_that_buy_more_elsewhere() -> None:
+    found = answer_to(
+        {
+            **problem(
+                "throughput",
+                500.0,
+                device("a", frontier=[[100, 10], [200, 18], [300, 22]]),
+                device("b", frontier=[[100, 8], [200, 17], [300, 25]]),
+                device("c", frontier=[[100, 12], [200, 15]]),
+            ),
+            "tenants": [{"id": "t", "devices": ["c"], "min_w": 200.0}],
+        }
+    )
+    assert found.allocations == {"a": 100.0, "b": 200.0, "c": 200.0}
+    assert (found.objective, found.upper_bound, found.unmet) == (42.0, pytest.approx(42.0), ())
+
+
+def test_where_a_device_is_left_without_a_point_nothing_is_certified() -> None:
+    found = answer_to(
+        problem(
+            "throughput",
+            250.0,
+            *(device(name, min_w=50.0, frontier=[[100, 10], [200, 18]]) for name in "abc"),
+        )
+    )
+    assert (found.upper_bound, found.gap) == (None, None)
+    assert set(found.prices.values()) == {None}
+
+
 def test_where_nothing_hangs_there_is_nothing_to_do() -> None:
     answer = answer_to({"policy": "fair", "budget_w": 10.0})
     assert (answer.allocations, answer.objective, answer.unmet) == ({}, 0.0, ())

@@ -19,6 +19,7 @@ from orchestrator.domain.allocation.tree import Floats, Ints
 
 MAX_TURNS: Final = 60
 TRIED_EVERY: Final = 5
+SLIVER: Final = 1e-9
 CLOSE: Final = 1e-4
 """A gap at which the prices of rows are good enough."""
 
@@ -106,7 +107,7 @@ def _split_with_rows(task: Task) -> PointSplit:
     """Walk the rows' prices downhill on the bound; the best choice and the best bound count."""
     nest = task.instance.nest
     price = np.zeros(len(task.instance.rows.name))
-    best, reached, lowest = np.zeros(0, dtype=np.int64), -np.inf, np.inf
+    best, lack_w, reached, lowest = np.zeros(0, dtype=np.int64), np.inf, -np.inf, np.inf
     prices = (np.zeros(len(nest.parent)), price)
     for turn in range(MAX_TURNS):
         slope = _shifted(task, price)
@@ -114,8 +115,9 @@ def _split_with_rows(task: Task) -> PointSplit:
         above = _bound(task, level, price)
         if turn % TRIED_EVERY == 0:
             found = _in_order(task, level, holder, slope)
-            if worth(task, found) > reached:
-                best, reached = found, worth(task, found)
+            lacking = _lack_w(task, found)
+            if (-lacking, worth(task, found)) > (-lack_w, reached):
+                best, lack_w, reached = found, lacking, worth(task, found)
         if above < lowest:
             lowest, prices = above, (level, price)
         if lowest - reached <= CLOSE * abs(lowest):
@@ -155,8 +157,27 @@ def _in_order(task: Task, level: Floats, holder: Ints, slope: Floats) -> Ints:
     take_in_order(left, hull, np.argsort(level[left.at[owner]] - slope), owner, point)
     short = task.least_w - rows.sums(_more_w(task, point))
     lift_rows(left, curves, task.value, short, point)
+    if _lack_w(task, point) > 0:
+        point = _minima_first(task)
+        left = room(nest, rows, task.base_w + _more_w(task, point))
     use_left_over(left, np.maximum(holder, 0), curves, task.value, point)
     return np.asarray(point, dtype=np.int64)
+
+
+def _minima_first(task: Task) -> Ints:
+    """The cheapest points, and above them what the rows' minima need; nothing for worth yet."""
+    nest, rows, hull = task.instance.nest, task.instance.rows, task.hull
+    left = room(nest, rows, task.base_w)
+    point = hull.corner[hull.start[:-1] + np.arange(len(left.at))]
+    lift_rows(left, task.instance.curves, task.value, task.least_w.copy(), point)
+    return np.asarray(point, dtype=np.int64)
+
+
+def _lack_w(task: Task, point: Ints) -> float:
+    """Watts that the rows lack of their minima, rounding left out."""
+    rows = task.instance.rows
+    lack_w = task.least_w - rows.sums(_more_w(task, point))
+    return float(lack_w[lack_w > SLIVER * (1.0 + task.least_w)].sum())
 
 
 def _bound(task: Task, level: Floats, price: Floats) -> float:
