@@ -260,6 +260,19 @@ def test_where_a_device_is_left_without_a_point_nothing_is_certified() -> None:
     assert set(found.prices.values()) == {None}
 
 
+def test_among_equals_the_cheapest_points_that_are_worth_most_come_first() -> None:
+    found = answer_to(
+        problem(
+            "throughput",
+            250.0,
+            device("a", min_w=50.0, frontier=[[100, 10], [200, 18]]),
+            device("b", min_w=50.0, frontier=[[100, 8], [200, 17]]),
+            device("c", min_w=50.0, frontier=[[100, 12], [200, 15]]),
+        )
+    )
+    assert found.points == {"a": 0, "b": None, "c": 0}
+
+
 def test_where_nothing_hangs_there_is_nothing_to_do() -> None:
     answer = answer_to({"policy": "fair", "budget_w": 10.0})
     assert (answer.allocations, answer.objective, answer.unmet) == ({}, 0.0, ())

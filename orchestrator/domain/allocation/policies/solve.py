@@ -77,9 +77,13 @@ def cheapest_choice(instance: Instance, running: Bools) -> tuple[Ints, Floats]:
     curves = instance.curves
     held_w = np.where(running, instance.min_w, 0.0)
     has = running & (np.diff(curves.start) > 0)
-    first_w = np.append(curves.watts, 0.0)[np.where(has, curves.start[:-1], -1)]
+    first = np.where(has, curves.start[:-1], -1)
+    first_w, first_tok_s = (
+        np.append(column, 0.0)[first] for column in (curves.watts, curves.tok_s)
+    )
     needed_w = np.where(has, first_w, held_w)
-    placed = admit(instance, held_w, needed_w)
+    more_w = np.maximum(needed_w - held_w, 1e-9)
+    placed = admit(instance, held_w, needed_w, instance.weight * first_tok_s / more_w)
     point = np.where(has & placed, curves.start[:-1], -1)
     return point, np.where(placed, needed_w, held_w)
 
