@@ -127,6 +127,7 @@ def test_bad_problems_are_refused_by_name(problem: Any, words: str) -> None:
     ("raw", "words"),
     [
         (b'{"policy": "fair", "budget_w": NaN}', "the problem holds NaN"),
+        (b'{"policy": "fair", "budget_w": 9, "budget_w": 1}', "'budget_w' stands twice"),
         (b'{"policy": "fair", "budget_w": -Infinity}', "the problem holds -Infinity"),
         (b'{"policy": "fair", "budget_w": 1e999}', "budget_w must be finite"),
         (b'{"policy": ', "the problem is not JSON"),

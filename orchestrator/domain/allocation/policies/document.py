@@ -5,6 +5,7 @@ none, or an id that is used twice is refused by name.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -100,11 +101,19 @@ def read_columns(raw: bytes) -> Columns:
 
 def _decoded(raw: bytes) -> object:
     try:
-        return cast("object", json.loads(raw, parse_constant=_no_number))
+        return cast("object", json.loads(raw, parse_constant=_no_number, object_pairs_hook=_unique))
     except RecursionError as error:
         raise InvalidInput("the problem is nested too deeply to be a problem") from error
     except ValueError as error:
         raise InvalidInput(f"the problem is not JSON: {error}") from error
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise InvalidInput(f"the key {twice!r} stands twice in one object: leave one")
+    return found
 
 
 def _no_number(name: str) -> float:

@@ -16,6 +16,7 @@ from orchestrator.domain.allocation.words import watts
 
 ROUNDING_W: Final = 1e-6
 RELATIVE: Final = 1e-9
+NAMED: Final = 10
 
 
 def binding_words(instance: Instance, solved: Solved) -> list[str]:
@@ -200,6 +201,10 @@ def _requests(instance: Instance, solved: Solved, cause: Ints, ids: list[str]) -
 
 
 def _pointless(instance: Instance, solved: Solved, cause: Ints, ids: list[str]) -> Iterator[str]:
+    bare = _sorted(instance, solved.running & instance.active & (_topmost(instance) < 0))
+    if bare:
+        names = ", ".join(ids[at] for at in bare[:NAMED]) + (", ..." if len(bare) > NAMED else "")
+        yield f"without a frontier nothing is known to buy tokens, they stay at min_w: {names}"
     for at in _sorted(instance, solved.running & (solved.point < 0) & (_topmost(instance) >= 0)):
         yield (
             f"{ids[at]} stays at its minimum of {watts(instance.min_w[at])}, where it makes "
