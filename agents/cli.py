@@ -73,9 +73,19 @@ def run(
 def main() -> None:
     """Entry point of the console script: errors are one line on standard error."""
     try:
-        app()
+        sys.exit(int(app(standalone_mode=False) or 0))
+    except typer.Abort:
+        sys.exit(130)
     except ConfigurationError as error:
         print(f"ballast-agent: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Exception as error:
+        words = getattr(error, "format_message", None)  # typer's base of usage errors is private
+        if words is None:
+            raise
+        text = " ".join(words().split()).rstrip(".")
+        if text:  # none: the help was printed instead
+            print(f"ballast-agent: {text}; see `ballast-agent --help`", file=sys.stderr)
         sys.exit(2)
 
 

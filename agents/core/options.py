@@ -11,7 +11,7 @@ from math import inf, sqrt
 from typing import Final
 
 from agents.core.beliefs import Beliefs, Key
-from agents.core.surface import Row, row_at
+from agents.core.rows import Row, row_at
 from orchestrator.domain.frontier import Candidate, Frontier
 
 CROWD: Final = 2.0

@@ -13,7 +13,7 @@ from agents.core import pid as pids
 from agents.core.beliefs import Beliefs, learn
 from agents.core.options import Choice, Need, Option, Order, at_whole_ceiling, best, options
 from agents.core.pid import Gains, Pid
-from agents.core.surface import Row, row_at, rows_of
+from agents.core.rows import Row, row_at, rows_of
 from orchestrator.domain.telemetry import EngineReading
 
 GAINS: Final = Gains(kp=0.5, ki=0.05, kd=0.0, filter_s=2.0, low=0.0, high=0.5)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import bench, models, twin
-from orchestrator.cli.guard import DEFAULT_CONFIG, Config, guarded
+from orchestrator.cli.guard import DEFAULT_CONFIG, Config, guarded, run_app
 from orchestrator.domain.errors import ConfigurationError
 
 app = typer.Typer(
@@ -186,7 +186,7 @@ def broker_files(
 
 def main() -> None:
     """Entry point of `ballast`."""
-    app()
+    sys.exit(run_app(app))
 
 
 def _address(broker: str | None) -> tuple[str, int] | None:

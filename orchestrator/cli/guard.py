@@ -26,6 +26,23 @@ def guarded(work: Callable[[], None]) -> None:
         raise typer.Exit(2 if bad_input else 1) from None
 
 
+def run_app(app: typer.Typer) -> int:
+    """The exit status of a command line; wrong options too are one line, with where help is."""
+    try:
+        return int(app(standalone_mode=False) or 0)
+    except typer.Abort:
+        return 130
+    except Exception as error:
+        words = getattr(error, "format_message", None)  # typer's base of usage errors is private
+        if words is None:
+            raise
+        path = getattr(getattr(error, "ctx", None), "command_path", "ballast")
+        text = " ".join(words().split()).rstrip(".")
+        if text:  # none: the help was printed instead
+            typer.echo(f"ballast: {text}; see `{path} --help`", err=True)
+        return 2
+
+
 def read_text(path: Path) -> str:
     """The text of a file; ConfigurationError says why it cannot be read."""
     try:

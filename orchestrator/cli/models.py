@@ -148,6 +148,8 @@ def import_table(
         from orchestrator.models.mlenergy import long_enough, read_mlenergy
         from orchestrator.models.samples import read_profile
 
+        if out.resolve() == table.resolve():
+            raise ConfigurationError(f"--out would overwrite {table}: give another file")
         rows = read_mlenergy(table)
         kept = long_enough(rows)
         samples = read_profile(kept.to_csv(index=False))

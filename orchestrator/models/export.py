@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from orchestrator.domain.errors import ConfigurationError, InvalidInput
 from orchestrator.domain.frontier import Candidate, Frontier
@@ -14,6 +14,9 @@ from orchestrator.models.frontier import candidates, frontier
 from orchestrator.models.planner import lattice, plan
 from orchestrator.models.points import FREE_MHZ, Points
 from orchestrator.models.samples import read_profile
+
+MOST_BATCH: Final = 65_536
+MOST_CAP_W: Final = 10_000
 
 
 def fit_document(model: FittedModel) -> dict[str, Any]:
@@ -70,6 +73,10 @@ def planned_points(
         batches = batches or (float(known.batch.min()), float(known.batch.max()))
     if caps_w is None or batches is None:
         raise InvalidInput("without a profile give --caps LOW,HIGH and --batches LOW,HIGH")
+    if any(batch != round(batch) or batch > MOST_BATCH for batch in batches):
+        raise InvalidInput(f"--batches takes whole numbers of at most {MOST_BATCH:,}")
+    if caps_w[1] > MOST_CAP_W:
+        raise InvalidInput(f"--caps takes watts a card, at most {MOST_CAP_W:,}")
     ends = round(batches[0]), round(batches[1])
     gpus = known.gpus if known else 1
     choices = lattice(caps_w, ends, gpus, clocks_mhz=(*sorted(clocks_mhz), FREE_MHZ))

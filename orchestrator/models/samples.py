@@ -81,7 +81,16 @@ def read_profile(source: Path | str, *, partial: bool = False) -> Samples:
     partial: fewer rows than a fit needs will do. Raises InvalidProfile that names the line and the
     column, and says what to do.
     """
-    numbered = list(_rows(_text(source)))
+    if isinstance(source, str):
+        return _checked(source, partial)
+    try:
+        return _checked(_text(source), partial)
+    except InvalidProfile as error:
+        raise InvalidProfile(f"{source}: {error}") from error
+
+
+def _checked(text: str, partial: bool) -> Samples:
+    numbered = list(_rows(text))
     if not numbered:
         raise InvalidProfile("the profile has no rows below its header")
     _check_repeated(numbered)
@@ -99,13 +108,11 @@ def read_profile(source: Path | str, *, partial: bool = False) -> Samples:
     return Samples(frame, _hash(frame))
 
 
-def _text(source: Path | str) -> str:
-    if isinstance(source, str):
-        return source
+def _text(source: Path) -> str:
     try:
         return source.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidProfile(f"cannot read the profile {source}: {error}") from error
+        raise InvalidProfile(f"cannot be read: {error}") from error
 
 
 def _rows(text: str) -> Iterator[tuple[int, _Row]]:

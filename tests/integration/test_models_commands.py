@@ -140,13 +140,20 @@ def test_a_public_table_becomes_a_profile_of_one_cap(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["fit", "missing.csv"], "cannot read the profile missing.csv"),
-        (["evaluate", "--train", "missing.csv", "--test", "missing.csv"], "cannot read"),
+        (["fit", "missing.csv"], "missing.csv: cannot be read"),
+        (
+            ["evaluate", "--train", "missing.csv", "--test", "missing.csv"],
+            "missing.csv: cannot be read",
+        ),
         (["frontier", "chat"], "give either --profile PROFILE.csv or --config FILE"),
         (["plan"], "give --caps LOW,HIGH and --batches LOW,HIGH"),
         (["plan", "--caps", "700,200", "--batches", "1,2"], "--caps takes LOW,HIGH"),
+        (["plan", "--caps", "200,700", "--batches", "1.5,8"], "--batches takes whole numbers"),
+        (["plan", "--caps", "200,700", "--batches", "1,1e9"], "whole numbers of at most 65,536"),
+        (["plan", "--caps", "200,70000", "--batches", "1,8"], "watts a card, at most 10,000"),
         (["plan", "--caps", "low,high", "--batches", "1,2"], "numbers above 0 with commas"),
         (["import", "missing.csv", "--out", "x.csv"], "cannot read missing.csv"),
+        (["import", "x.csv", "--out", "./x.csv"], "--out would overwrite x.csv"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(arguments: list[str], words: str) -> None:

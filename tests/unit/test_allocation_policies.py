@@ -196,6 +196,7 @@ def test_a_target_beyond_the_frontier_is_named() -> None:
     )
     assert answer.points == {"a": 2}
     assert "its frontier reaches no further" in answer.unmet[0]
+    assert answer.binding == {"a": "the end of its frontier, below its target"}
 
 
 @pytest.mark.parametrize("policy", ["fair", "throughput", "efficiency"])

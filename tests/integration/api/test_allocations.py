@@ -52,7 +52,7 @@ def test_bad_problems_are_problem_documents(
 
 def test_a_nan_is_refused(bench: ApiBench) -> None:
     answer = bench.client().post(PATH, content=b'{"policy": "fair", "budget_w": NaN}')
-    assert "the problem holds NaN" in problem(answer, 422)
+    assert "must be finite and not negative, got NaN" in problem(answer, 422)
 
 
 def test_a_problem_over_the_bound_is_refused_unread(bench: ApiBench) -> None:

@@ -18,7 +18,8 @@ class Solved:
     """A policy's answer in the order of the instance; see Answer for objective and bound.
 
     running: who was let in. point: into the curves, -1 where none was chosen. price_by_place: on
-    top of the limits around, NaN where unknown. wanted_w: what each device would rather have.
+    top of the limits around, NaN where unknown. wanted_w: what each device would rather have,
+    infinite where its target is beyond its frontier.
     """
 
     watts: Floats

@@ -101,7 +101,7 @@ def read_columns(raw: bytes) -> Columns:
 
 def _decoded(raw: bytes) -> object:
     try:
-        return cast("object", json.loads(raw, parse_constant=_no_number, object_pairs_hook=_unique))
+        return cast("object", json.loads(raw, object_pairs_hook=_unique))
     except RecursionError as error:
         raise InvalidInput("the problem is nested too deeply to be a problem") from error
     except ValueError as error:
@@ -114,10 +114,6 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         raise InvalidInput(f"the key {twice!r} stands twice in one object: leave one")
     return found
-
-
-def _no_number(name: str) -> float:
-    raise InvalidInput(f"the problem holds {name}: every number must be finite")
 
 
 def _object(value: object, what: str) -> Mapping[str, Any]:
@@ -229,7 +225,7 @@ class _Table:
         try:
             return np.array(values, dtype=np.float64)
         except OverflowError as error:
-            raise InvalidInput(f"{self.what}s: {name} holds a number beyond all use") from error
+            raise InvalidInput(f"{self.what}: {name} is larger than any number of use") from error
 
     def _column(
         self,

@@ -80,6 +80,8 @@ def _efficiency(
     del max_w
     if point < 0:
         return _no_point(top, full)
+    if point == top and wanted_w == np.inf:
+        return "the end of its frontier, below its target"
     if got_w > wanted_w + ROUNDING_W:
         return "the minimum of its tenant"
     return "its target" if got_w >= wanted_w - ROUNDING_W else f"below its target: {full}"

@@ -122,8 +122,15 @@ def _efficiency(instance: Instance, running: Bools) -> Solved:
         bound=_least_w(instance, np.minimum(watts, wanted_w)),
         price_by_place=np.full(len(instance.nest.parent), worthless),
         price_by_row=np.full(len(instance.rows.name), worthless),
-        wanted_w=wanted_w,
+        wanted_w=np.where(_in_reach(instance, wanted), wanted_w, np.inf),
     )
+
+
+def _in_reach(instance: Instance, wanted: Ints) -> Bools:
+    """Whether the point that a device wants meets its target, as none may."""
+    made = np.append(instance.curves.tok_s, 0.0)[wanted]
+    reached: Bools = (wanted < 0) | ~(made < instance.target_tok_s * (1 - 1e-12))
+    return reached
 
 
 def _least_w(instance: Instance, needed_w: Floats) -> float:

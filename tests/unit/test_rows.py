@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.core.beliefs import FURTHEST, PRIOR, Beliefs, learn
-from agents.core.surface import row_at, rows_of
+from agents.core.rows import row_at, rows_of
 from orchestrator.domain.frontier import Candidate
 
 LOW = (Candidate(200.0, 8, 1000.0, 400.0), Candidate(200.0, 16, 1200.0, 600.0))
