@@ -33,7 +33,7 @@ from orchestrator.domain.signals import SignalBatch
 from orchestrator.messages import Input
 from orchestrator.models.fit import DEFAULT_RECIPE, Recipe
 from orchestrator.ports import Meter
-from orchestrator.runtime.clock import live_moment
+from orchestrator.runtime.clock import LiveClock
 from orchestrator.runtime.control_thread import ControlThread
 from orchestrator.runtime.credentials import ensure_secret, read_secret
 from orchestrator.runtime.frontiers import FrontierPublisher
@@ -77,10 +77,10 @@ class Service:
         self,
         settings: Settings,
         stopping: threading.Event,
-        clock: Callable[[], Moment] = live_moment,
+        clock: Callable[[], Moment] | None = None,
     ) -> None:
         self._settings = settings
-        self._clock = clock
+        self._clock = clock or LiveClock()
         self._stopping = stopping
         self._topology = settings.build_topology()
         self._repositories = open_repositories(settings, self._utc)

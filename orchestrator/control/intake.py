@@ -2,6 +2,7 @@
 
 from collections import deque
 
+from orchestrator.control.reports import lag_s, overdrawn
 from orchestrator.control.state import NodeState, State
 from orchestrator.domain.calibration import Learning, learn
 from orchestrator.domain.demand import follow
@@ -88,7 +89,9 @@ def _telemetry(state: State, telemetry: Telemetry, now: Moment) -> list[Effect]:
     node = state.nodes.get(telemetry.node)
     if node is None or not is_current(node.exposure, telemetry):
         return []
+    node.lag_s = lag_s(node, telemetry, now.monotonic_s)
     node.exposure = observe(node.exposure, telemetry, state.settings.settle_s)
+    node.overdrawn = overdrawn(node.overdrawn, telemetry)
     node.telemetry = telemetry
     node.offer = follow(node.offer, telemetry, now.monotonic_s)
     node.learning = _learn(state, node, telemetry, now)

@@ -50,12 +50,18 @@ class ControlSettings:
 
 @dataclass(slots=True)
 class NodeState:
-    """What is known of one node. received_s: monotonic time of the last current telemetry."""
+    """What is known of one node.
+
+    received_s: monotonic time of the last current telemetry. lag_s: ours less the agent's clock, by
+    the quickest report of its incarnation. overdrawn: its cards enforce more than its lease says.
+    """
 
     exposure: NodeExposure
     ledger_w: float | None
     telemetry: Telemetry | None = None
     received_s: float = float("-inf")
+    lag_s: float | None = None
+    overdrawn: bool = False
     description: Description | None = None
     offline: bool = False
     sent: Setpoint | None = None
@@ -63,6 +69,15 @@ class NodeState:
     pending: Grant | None = None
     offer: Offer | None = None
     learning: Learning | None = None
+
+    def age_s(self, now_s: float) -> float:
+        """How old what we know of it is: reports that waited on the way are as old as their stamp.
+
+        A report that was quick cannot be told from one that was not, but the next ones can.
+        """
+        if self.telemetry is None or self.lag_s is None:
+            return float("inf")
+        return now_s - min(self.received_s, self.telemetry.stamp_s + self.lag_s)
 
     def withdraw(self) -> None:
         """Drop a raise that was not sent yet; one that the ledger still answers is not sent."""
@@ -140,7 +155,7 @@ class State:
             return "locked"
         if known.telemetry is None:
             return "unknown"
-        if known.offline or now_s - known.received_s > self.settings.stale_s:
+        if known.offline or known.age_s(now_s) > self.settings.stale_s:
             return "silent"
         if not self.is_armed(node):
             return "shadow"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from orchestrator.control.ceilings import advance, judge
 from orchestrator.control.intake import absorb
 from orchestrator.control.state import State
-from orchestrator.control.steering import lower_ledger, send_granted, steer
+from orchestrator.control.steering import MOVABLE, lower_ledger, send_granted, steer
 from orchestrator.domain.calibration import quoted
 from orchestrator.domain.decision import (
     Decision,
@@ -32,6 +32,7 @@ FIXED_REASONS = {
     "silent": "silent: charged at the most it may still hold",
     "shadow": "not armed: charged at nameplate",
     "foreign": "somebody else raised a cap: charged at nameplate",
+    "overdrawn": "its cards enforce more than was asked: charged at that",
 }
 
 
@@ -82,6 +83,8 @@ def _fixed_reason(state: State, node: Node, now_s: float, shadow: bool) -> str |
     status = state.status(node, now_s)
     if shadow and status == "shadow":
         return None
+    if state.nodes[node.id].overdrawn and status in MOVABLE:
+        return FIXED_REASONS["overdrawn"]
     return FIXED_REASONS.get(status)
 
 

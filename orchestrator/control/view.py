@@ -91,7 +91,7 @@ def _node(state: State, node: Node, target: Target | None, now: Moment) -> NodeV
         batch_limit=fresh.batch_limit if fresh else None,
         lease=telemetry.lease if telemetry else "none",
         reason=target.reason if target else "no decision yet",
-        age_s=now.monotonic_s - known.received_s if telemetry else None,
+        age_s=known.age_s(now.monotonic_s) if telemetry else None,
         tok_s_bias=bias.tok_s,
         power_bias=bias.power,
         drift_s=learned.beyond_s if learned else 0.0,
