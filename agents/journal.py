@@ -4,10 +4,12 @@ import fcntl
 import json
 import os
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from agents.core.effects import Record
+from agents.core.shed import Slot
 from orchestrator.domain.errors import ConfigurationError
+from orchestrator.domain.setpoint import Fence
 
 MAX_BYTES = 64 * 1024
 
@@ -15,7 +17,8 @@ MAX_BYTES = 64 * 1024
 class Journal:
     """A small JSON file, replaced as a whole.
 
-    {"armed": true, "highest_epoch": 7, "prior_w": {"GPU-1": 700.0}}
+    {"armed": true, "highest_epoch": 7, "prior_w": {"GPU-1": 700.0},
+     "shed": {"fence": [7, 3], "level": 4, "cap_w": 2900.0}}
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,6 +47,11 @@ class Journal:
             "highest_epoch": record.highest_epoch,
             "prior_w": dict(record.prior_w),
             "locked": record.locked,
+            "shed": {
+                "fence": [record.shed.fence.epoch, record.shed.fence.sequence],
+                "level": record.shed.level,
+                "cap_w": record.shed.cap_w,
+            },
         }
         with fresh.open("wb") as file:
             file.write(json.dumps(body).encode())
@@ -90,7 +98,15 @@ def _record(raw: bytes) -> Record:
     if not isinstance(armed, bool) or not isinstance(epoch, int) or epoch < 0:
         raise ValueError("a field has the wrong type")
     prior_w = {str(uuid): float(watts) for uuid, watts in prior_w.items()}
-    return Record(armed, epoch, prior_w, locked=body.get("locked", False) is True)
+    locked = body.get("locked", False) is True
+    return Record(armed, epoch, prior_w, locked, _slot(body["shed"]) if "shed" in body else Slot())
+
+
+def _slot(body: dict[str, Any]) -> Slot:
+    epoch, sequence = body["fence"]
+    cap_w = body["cap_w"]
+    fence = Fence(int(epoch), int(sequence))
+    return Slot(fence, int(body["level"]), None if cap_w is None else float(cap_w))
 
 
 def _lock(path: Path) -> IO[bytes] | None:
