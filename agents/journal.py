@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import math
 import os
 from pathlib import Path
 from typing import IO, Any
@@ -103,10 +104,12 @@ def _record(raw: bytes) -> Record:
 
 
 def _slot(body: dict[str, Any]) -> Slot:
-    epoch, sequence = body["fence"]
-    cap_w = body["cap_w"]
-    fence = Fence(int(epoch), int(sequence))
-    return Slot(fence, int(body["level"]), None if cap_w is None else float(cap_w))
+    (epoch, sequence), level = body["fence"], body["level"]
+    cap_w = None if body["cap_w"] is None else float(body["cap_w"])
+    whole = all(isinstance(value, int) for value in (epoch, sequence, level))
+    if not whole or not (cap_w is None or 0 <= cap_w < math.inf):
+        raise ValueError("a field of the shed has the wrong type")
+    return Slot(Fence(epoch, sequence), level, cap_w)
 
 
 def _lock(path: Path) -> IO[bytes] | None:
