@@ -7,7 +7,7 @@ import pytest
 
 from agents.core import agent
 from agents.core.agent import Identity
-from agents.core.effects import Record
+from agents.core.effects import Message, Record
 from agents.core.lease import Terms
 from agents.loop import AgentLoop, Outside, Pace
 from integrations.messaging.access import Principal, node_principal, orchestrator_principal
@@ -16,7 +16,7 @@ from integrations.wire import codec, topics
 from orchestrator.control.state import ControlSettings, new_state
 from orchestrator.control.step import step
 from orchestrator.control.view import view
-from orchestrator.domain.setpoint import Fence
+from orchestrator.domain.setpoint import Fence, Setpoint
 from orchestrator.domain.shed import Shed
 from orchestrator.domain.telemetry import CardReading
 from orchestrator.domain.topology import Node
@@ -96,6 +96,7 @@ class Site:
         desk = self.broker.transport("desk", principal=orchestrator_principal(SITE))
         NodeInbox(SITE, desk, self.inputs.append, Shelf()).subscribe()
         self.outbox = Outbox(SITE, desk, self._record)
+        self.losing: frozenset[str] = frozenset()
         desk.start()
         ShedTablePublisher(SITE, TREE, desk).publish()
         self.loops = {
@@ -114,13 +115,18 @@ class Site:
         loop._listen()
         return loop
 
+    def _arrived(self, loop: AgentLoop) -> list[Message]:
+        """What reached an agent; setpoints of those in losing did not."""
+        lost = loop.state.terms.node in self.losing
+        return [m for m in loop._collect(0.0) if not (lost and isinstance(m, Setpoint))]
+
     def _record(self, effect: Effect) -> None:
         if isinstance(effect, CommitGrants):
             self.inputs += [GrantCommitted(grant.node, grant.fence) for grant in effect.grants]
 
     def agents(self) -> None:
         for loop in self.loops.values():
-            loop.cycle(loop._collect(0.0))
+            loop.cycle(self._arrived(loop))
 
     def run(self, seconds: float) -> None:
         for _ in range(round(seconds / TICK_S)):
@@ -132,6 +138,9 @@ class Site:
         taken = [*self.inputs, *inputs]
         self.inputs.clear()
         self.outbox.carry_out(step(self.state, taken, at(self.clock.seconds)))
+
+    def charged_w(self, name: str) -> float:
+        return self.state.charged_w(TREE.node_by_id[name], self.clock.seconds)
 
     def draw_w(self) -> float:
         nodes_w = sum(n.draw_w(self.cards[n.id].sum_w) for n in TREE.nodes)
@@ -177,6 +186,26 @@ def test_an_emergency_keeps_the_firm_limit_and_ends_without_a_slot_in_force(site
     site.control(SignalCancelled(one.key))
     site.run(10.0)
     assert site.draw_w() > 0.95 * TREE.root.limit_w
+
+
+def test_while_setpoints_are_lost_the_shed_holds_and_counts_only_when_it_is_read_back(
+    site: Site,
+) -> None:
+    held_w = {name: site.charged_w(name) for name in "abcd"}
+    site.losing = frozenset("abcd")
+    site.control(SignalReceived(signal(kind="emergency", value=None, ends_s=900), stored=True))
+    assert {name: site.charged_w(name) for name in "abcd"} == held_w
+    for _ in range(16):
+        site.run(TICK_S)
+        assert all(site.cards[name].sum_w <= site.charged_w(name) + 0.1 for name in "abcd")
+    assert site.draw_w() <= TREE.firm_limit_w
+    assert all(site.charged_w(name) < held_w[name] for name in "abcd")
+    site.losing = frozenset()
+    for _ in range(32):
+        site.run(TICK_S)
+        assert all(site.cards[name].sum_w <= site.charged_w(name) + 0.1 for name in "abcd")
+        assert site.draw_w() <= TREE.firm_limit_w
+    assert all(loop.state.sheds.slot.cap_w is None for loop in site.loops.values())
 
 
 def test_a_broadcast_of_another_table_takes_everybody_to_fail_safe(site: Site) -> None:
