@@ -88,8 +88,8 @@ def _fresh_emergency(state: State, now: Moment) -> bool:
 
 def _deep_cut(state: State, standings: Mapping[str, Standing], cuts: Sequence[Move]) -> bool:
     """One shed answers a decision; what it did not reach hears it again, and its setpoints."""
-    last = state.broadcasts.shed
-    if last is not None and state.decision is not None and last.decision_id == state.decision.id:
+    last, decision = state.broadcasts.shed, state.decision
+    if not cuts or (last is not None and decision is not None and last.decision_id == decision.id):
         return False
     armed = sum(map(state.is_armed, state.topology.nodes))
     cut_w = sum(standings[move.node].present_w - move.limit_w for move in cuts)
