@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from orchestrator.control.state import NodeState, State
 from orchestrator.domain.budget import available_w
 from orchestrator.domain.moment import Moment
-from orchestrator.domain.rollout import Move, Standing
+from orchestrator.domain.rollout import Move, MoveKind, Standing
 from orchestrator.domain.setpoint import Fence
 from orchestrator.domain.shed_table import shallowest
 from orchestrator.domain.topology import Node
@@ -24,7 +24,7 @@ def shed(
 ) -> list[Effect]:
     """The broadcast that goes before the setpoints of this step, if one is due.
 
-    New for every emergency, and for a decision that cuts more than half of the armed nodes, by
+    New for every emergency of the whole site, and for a decision that cuts more than half of the armed nodes, by
     together at least a tenth of what they hold; small corrections travel as setpoints alone.
     Repeated until every armed node that is heard shows it, at most for one ttl: by then every
     lease from before it has ended or was replaced.
@@ -60,8 +60,11 @@ def sheddable(state: State, node: Node, now_s: float) -> bool:
     return telemetry.canary >= canaries[0] and state.status(node, now_s) in FOLLOWING
 
 
-def released_by(state: State, node: NodeState, *, decided: bool) -> Fence | None:
+def released_by(state: State, node: NodeState, *, decided: bool, kind: MoveKind) -> Fence | None:
     """The shed that a setpoint to the node ends: the newest that either side knows of.
+
+    A renewal only ends what the node shows: its limit is then what the shed left, so that a node
+    that is not cut itself does not rise before the others are seen to have fallen.
 
     decided: whether the setpoint carries a target of the decision in force, which is no older
     than any shed. None also for an agent that has shown nothing of the fast path: it may be of
@@ -72,16 +75,17 @@ def released_by(state: State, node: NodeState, *, decided: bool) -> Fence | None
         return None
     if telemetry.shed is None and telemetry.canary is None and telemetry.shed_table is None:
         return None
-    known = [fence for fence in (telemetry.shed, last.fence if last else None) if fence]
-    return max(known, default=None)
+    own = last.fence if last is not None and kind != "renewal" else None
+    return max((fence for fence in (telemetry.shed, own) if fence), default=None)
 
 
 def _fresh_emergency(state: State, now: Moment) -> bool:
-    before = state.broadcasts.emergencies
+    before, root = state.broadcasts.emergencies, state.topology.root.id
     state.broadcasts.emergencies = frozenset(
         key
         for key, signal in state.signals.items()
-        if signal.kind == "emergency" and signal.active_at(now.utc)
+        if signal.kind == "emergency" and signal.limit_id in (None, root)
+        if signal.active_at(now.utc)
     )
     return not state.broadcasts.emergencies <= before
 

@@ -189,7 +189,7 @@ def _publish(state: State, move: Move, fence: Fence, now: Moment) -> Effect:
         incarnation=node.telemetry.incarnation,
         stamp_s=node.telemetry.stamp_s,
         decision_id=state.decision.id if state.decision else "",
-        releases_shed=released_by(state, node, decided=_decided(state, move.node)),
+        releases_shed=released_by(state, node, decided=_decided(state, move.node), kind=move.kind),
     )
     node.exposure = with_sent(node.exposure, Hold(fence, setpoint.limit_w, setpoint.incarnation))
     node.sent, node.sent_s = setpoint, now.monotonic_s

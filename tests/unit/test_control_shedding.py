@@ -51,6 +51,11 @@ def test_an_emergency_is_broadcast_before_any_setpoint(bench: Bench) -> None:
     assert len(sends(effects, "decrease")) == 4
 
 
+def test_an_emergency_of_one_rack_travels_as_setpoints_alone(bench: Bench) -> None:
+    one = replace(signal("rack", None, kind="emergency", ends_s=900), limit_id="rack-1")
+    assert not sheds(bench.step(SignalReceived(one, stored=False)))
+
+
 def test_the_level_keeps_the_firm_limit(bench: Bench) -> None:
     (shed,) = sheds(bench.step(emergency()))
     table = bench.state.broadcasts.table(bench.state.topology)
@@ -136,6 +141,18 @@ def test_setpoints_name_the_shed_that_their_decision_needed(bench: Bench) -> Non
     effects = bench.step(emergency())
     (shed,) = sheds(effects)
     assert {s.releases_shed for s in sends(effects)} == {shed.fence}
+
+
+def test_a_renewal_does_not_end_a_shed_that_its_node_does_not_show_yet(bench: Bench) -> None:
+    low = replace(signal("low", 1000.0, ends_s=900), limit_id="rack-2")
+    bench.step(SignalReceived(low, stored=True))
+    bench.run(3)
+    bench.agents["c"].lost = bench.agents["d"].lost = True
+    effects = [*bench.step(emergency()), *bench.run(SETTINGS.ttl_s / 2)]
+    renewed = [s for s in sends(effects, "renewal") if s.node in "cd"]
+    assert renewed
+    assert sheds(effects)
+    assert {s.releases_shed for s in renewed} == {None}
 
 
 def test_a_shed_that_a_node_shows_is_named_even_by_a_leader_that_never_sent_it() -> None:
