@@ -24,8 +24,9 @@ def shed(
 ) -> list[Effect]:
     """The broadcast that goes before the setpoints of this step, if one is due.
 
-    New for every emergency of the whole site, and for a decision that cuts more than half of the armed nodes, by
-    together at least a tenth of what they hold; small corrections travel as setpoints alone.
+    New for every emergency of the whole site, and for a decision that cuts more than half of the
+    armed nodes, by together at least a tenth of what they hold; small corrections, and one rack's
+    emergency, travel as setpoints alone.
     Repeated until every armed node that is heard shows it, at most for one ttl: by then every
     lease from before it has ended or was replaced.
     """
