@@ -33,7 +33,8 @@ class NodeView:
     limit_w: sum of card limits last sent; charged_w: the sum it is charged at; target_w: the sum
     the last decision wants. age_s: since its last telemetry. tok_s_bias, power_bias: factors on its
     model that decisions use, learned from it. drift_s: for how long the evidence has been outside
-    the model's error band, in seconds of evidence.
+    the model's error band, in seconds of evidence. sheddable: whether it has proven lately that
+    broadcasts reach it. shed_level: in force on it, 0 for none.
     """
 
     id: str
@@ -59,6 +60,8 @@ class NodeView:
     tok_s_bias: float = 1.0
     power_bias: float = 1.0
     drift_s: float = 0.0
+    sheddable: bool = False
+    shed_level: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ from orchestrator.runtime.inbox import NodeInbox
 from orchestrator.runtime.meters import MeterPoller
 from orchestrator.runtime.outbox import Outbox
 from orchestrator.runtime.recorder import Recorder
+from orchestrator.runtime.shed_tables import ShedTablePublisher
 from orchestrator.runtime.web import Server, claim, end_on_signals
 from orchestrator.services.calibration import Calibration
 from orchestrator.services.event_reports import EventReports
@@ -93,6 +94,7 @@ class Service:
         self._control = self._lead(unsafe)
         self._ingest = self._build_ingest()
         self._frontiers = FrontierPublisher(settings.site, self._topology, self._transport)
+        self._shed_tables = ShedTablePublisher(settings.site, self._topology, self._transport)
         recipe = Recipe(forms=settings.models.forms or DEFAULT_RECIPE.forms)
         self._calibration = Calibration(
             models=self._repositories.models,
@@ -295,6 +297,7 @@ class Service:
     def _greet(self) -> None:
         self._say_epoch()
         self._frontiers.publish()
+        self._shed_tables.publish()
 
     def _say_epoch(self) -> None:
         said = codec.OrchestratorState(self._state.epoch, self._utc())

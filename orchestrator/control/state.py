@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from orchestrator.control.broadcasts import Broadcasts
 from orchestrator.domain.budget import Budget, GridPolicy
 from orchestrator.domain.calibration import Learning
 from orchestrator.domain.compliance import Ramps, ShortfallWatch
@@ -121,6 +122,7 @@ class State:
     ramps: Ramps = field(default_factory=Ramps)
     exposure_watch: ShortfallWatch = field(default_factory=lambda: ShortfallWatch(measured=False))
     meter_watch: ShortfallWatch = field(default_factory=lambda: ShortfallWatch(measured=True))
+    broadcasts: Broadcasts = field(default_factory=Broadcasts)
 
     def next_fence(self) -> Fence:
         """The fence of the next setpoint; never used twice."""

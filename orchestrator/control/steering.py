@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from orchestrator.control.shedding import released_by, shed
 from orchestrator.control.state import NodeState, State
 from orchestrator.domain.budget import available_w
 from orchestrator.domain.exposure import Hold, with_hold, with_sent
@@ -21,11 +22,12 @@ MOVABLE = ("following", "fail-safe")
 
 
 def steer(state: State, now: Moment) -> list[Effect]:
-    """Decreases first, then renewals of leases, then the raises that the ledger must hold first."""
+    """The broadcast first, then decreases, renewals, and the raises that the ledger must hold."""
     wanted_w = _wanted_w(state, now.monotonic_s)
     _withdraw_overtaken(state, wanted_w)
     standings = _standings(state, wanted_w, now.monotonic_s)
     down = decreases(standings)
+    sheds = shed(state, standings, down, now)
     moved = {move.node for move in down}
     due = [
         Move(name, standings[name].present_w, "renewal")
@@ -33,7 +35,7 @@ def steer(state: State, now: Moment) -> list[Effect]:
         if not state.superseded and _renewal_due(state, state.nodes[name], now.monotonic_s)
     ]
     sends = [_send(state, move, now) for move in (*down, *due)]
-    return [*sends, *_grant(state, standings, moved, now)]
+    return [*sheds, *sends, *_grant(state, standings, moved, now)]
 
 
 def send_granted(state: State, committed: GrantCommitted, now: Moment) -> list[Effect]:
@@ -93,6 +95,11 @@ def _wanted_w(state: State, now_s: float) -> dict[str, float | None]:
         for node in state.topology.nodes
         if state.status(node, now_s) in MOVABLE
     }
+
+
+def _decided(state: State, name: str) -> bool:
+    """Whether the decision in force has a target for the node."""
+    return state.decision is not None and name not in state.decision.inputs.fixed
 
 
 def _withdraw_overtaken(state: State, wanted_w: Mapping[str, float | None]) -> None:
@@ -182,6 +189,7 @@ def _publish(state: State, move: Move, fence: Fence, now: Moment) -> Effect:
         incarnation=node.telemetry.incarnation,
         stamp_s=node.telemetry.stamp_s,
         decision_id=state.decision.id if state.decision else "",
+        releases_shed=released_by(state, node, decided=_decided(state, move.node), kind=move.kind),
     )
     node.exposure = with_sent(node.exposure, Hold(fence, setpoint.limit_w, setpoint.incarnation))
     node.sent, node.sent_s = setpoint, now.monotonic_s

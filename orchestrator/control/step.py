@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from orchestrator.control.ceilings import advance, judge
 from orchestrator.control.intake import absorb
+from orchestrator.control.shedding import canary
 from orchestrator.control.state import State
 from orchestrator.control.steering import MOVABLE, lower_ledger, send_granted, steer
 from orchestrator.domain.calibration import quoted
@@ -49,6 +50,7 @@ def step(state: State, inputs: Sequence[Input], now: Moment) -> list[Effect]:
             sends += send_granted(state, item, now)
     if decision is not None:
         records.append(StoreDecision(decision))
+    sends += canary(state, now)
     return [*sends, *records, *judge(state, now), *lower_ledger(state)]
 
 

@@ -1,5 +1,6 @@
 """Builds the operators' snapshot from the control state."""
 
+from orchestrator.control.shedding import sheddable
 from orchestrator.control.state import State
 from orchestrator.control.steering import present_w
 from orchestrator.domain.calibration import Bias
@@ -95,6 +96,8 @@ def _node(state: State, node: Node, target: Target | None, now: Moment) -> NodeV
         tok_s_bias=bias.tok_s,
         power_bias=bias.power,
         drift_s=learned.beyond_s if learned else 0.0,
+        sheddable=sheddable(state, node, now.monotonic_s),
+        shed_level=fresh.shed_level if fresh else None,
     )
 
 

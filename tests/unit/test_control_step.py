@@ -97,8 +97,8 @@ def test_a_cut_does_not_wait_for_the_pace_of_decisions(bench: Bench) -> None:
 def test_cuts_come_before_everything_that_is_written(bench: Bench) -> None:
     effects = bench.step(SignalReceived(signal(value=3000.0), stored=True))
     kinds = [type(effect).__name__ for effect in effects]
-    assert kinds[:4] == ["SendSetpoint"] * 4
-    assert {"StoreEvent", "StoreDecision"} <= set(kinds[4:])
+    assert kinds[:5] == ["SendShed"] + ["SendSetpoint"] * 4
+    assert {"StoreEvent", "StoreDecision"} <= set(kinds[5:])
 
 
 def test_a_raise_waits_for_the_ledger() -> None:
