@@ -118,3 +118,28 @@ def allocation(
             show(found)
 
     guarded(run)
+
+
+@commands.command()
+def failover(
+    faults: Annotated[str, typer.Option(help="Names between commas; all without any.")] = "",
+    database: Annotated[
+        str | None, typer.Option(help="URL of an empty PostgreSQL database; SQLite without it.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Real faults of real processes around a cut, on a SIMULATED plant: what power did."""
+    from orchestrator.cli.guard import guarded, print_json
+
+    def run() -> None:
+        from orchestrator.bench.failover.report import show
+        from orchestrator.bench.failover.run import bench, chosen
+
+        names = [name for name in faults.split(",") if name]
+        found = bench(chosen(names), database, lambda line: typer.echo(line, err=True))
+        if as_json:
+            print_json(found)
+        else:
+            show(found)
+
+    guarded(run)

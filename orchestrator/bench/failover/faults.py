@@ -16,7 +16,9 @@ from orchestrator.demo.site_processes import SiteProcesses
 from orchestrator.domain.errors import Unavailable
 
 GONE_S = 10.0
+SEEN_S = 2.0
 BROKER = "nats-server"
+DISK, OLD, NETWORK = "disk-full", "old-database", "cut-network"
 Heal = Callable[[], None]
 
 
@@ -113,6 +115,26 @@ def restore_copy(processes: SiteProcesses) -> Heal:
     return lambda: restart_service(processes)
 
 
+def forget_a_restart(processes: SiteProcesses) -> Heal:
+    """Copy the database, restart the service, and put the copy back."""
+    copy_database(processes)
+    before = epoch_in(database_file(processes))
+    kill(processes.service)
+    restart_service(processes)
+    deadline_s = time.monotonic() + GONE_S
+    while epoch_in(database_file(processes)) == before and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    time.sleep(SEEN_S)  # for the agents to hear of the new epoch
+    return restore_copy(processes)
+
+
+def epoch_in(database: Path) -> int:
+    """The epoch that a database has given out last."""
+    with closing(sqlite3.connect(database, timeout=GONE_S)) as connection:
+        (epoch,) = connection.execute("SELECT epoch FROM leadership").fetchone()
+        return int(epoch)
+
+
 def copy_database(processes: SiteProcesses) -> None:
     """Take a copy of the live database, as a nightly backup does."""
     with (
@@ -184,15 +206,20 @@ def _nothing() -> None:
     """Heal what heals itself."""
 
 
+def _elsewhere(_processes: SiteProcesses) -> Heal:
+    raise Unavailable("agents share this machine's network")
+
+
 FAULTS = (
     Fault("none", "nothing goes wrong", 1.0, lambda _: _nothing),
     Fault("kill-service", "the service is killed, back after 4 s", 4.0, kill_service, True),
     Fault("stop-service", "the service stands still for 6 s", 6.0, stop_service, True),
     Fault("kill-agent", "an agent is killed, back after 12 s", 12.0, kill_agent),
     Fault("stop-agent", "an agent stands still for 8 s", 8.0, stop_agent),
-    Fault("kill-agents", "all agents are killed and started at once", 0.5, kill_agents),
-    Fault("kill-broker", "the broker is killed", 1.0, kill_broker),
+    Fault("kill-agents", "all agents are killed and started at once", 0.0, kill_agents),
+    Fault("kill-broker", "the broker is killed", 0.0, kill_broker),
     Fault("stop-broker", "the broker stands still for 8 s", 8.0, stop_broker),
-    Fault("disk-full", "no write of the service to disk succeeds for 8 s", 8.0, fill_disk),
-    Fault("old-database", "a copy of before the last restart is restored", 1.0, restore_copy, True),
+    Fault(DISK, "no write of the service to disk succeeds for 8 s", 8.0, fill_disk, True),
+    Fault(OLD, "a copy of the database of before a restart", 0.0, forget_a_restart, True),
+    Fault(NETWORK, "the network between agents and broker is cut for 10 s", 10.0, _elsewhere),
 )
