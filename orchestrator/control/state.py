@@ -50,7 +50,11 @@ class ControlSettings:
 
 @dataclass(slots=True)
 class NodeState:
-    """What is known of one node. received_s: monotonic time of the last current telemetry."""
+    """What is known of one node.
+
+    received_s: monotonic time of the last current telemetry. unheard: setpoints sent since the last
+    one that its telemetry has named.
+    """
 
     exposure: NodeExposure
     ledger_w: float | None
@@ -60,6 +64,7 @@ class NodeState:
     offline: bool = False
     sent: Setpoint | None = None
     sent_s: float = float("-inf")
+    unheard: int = 0
     pending: Grant | None = None
     offer: Offer | None = None
     learning: Learning | None = None

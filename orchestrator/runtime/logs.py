@@ -26,9 +26,10 @@ class Unfailing(io.TextIOBase):
             self._stream.flush()
 
 
-def configure_logs() -> None:
-    """Call once, at the start of a process."""
+def configure_logs(least: str = "notset") -> None:
+    """Call once, at the start of a process; least: the lowest level that is shown."""
     structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,

@@ -365,3 +365,11 @@ def test_a_node_whose_cards_do_not_answer_is_cut_all_the_same() -> None:
     bench.run(TTL_S)
     sent = sends(bench.step(SignalReceived(signal(value=3000.0), stored=False)), "decrease")
     assert "a" in {s.node for s in sent} | {s.node for s in sends(bench.effects, "decrease")}
+
+
+def test_what_is_not_heard_of_is_sent_again_ever_more_slowly(bench: Bench) -> None:
+    """Else a path that is slower than the first resend would be kept busy with resends for ever."""
+    bench.run(1)
+    bench.agents["a"].deaf = True
+    sent = [s for s in sends(bench.run(40)) if s.node == "a"]
+    assert 40 / (SETTINGS.ttl_s / 3) <= len(sent) <= 40 / (SETTINGS.ttl_s / 3) + 3

@@ -48,8 +48,8 @@ from orchestrator.runtime.inbox import NodeInbox
 from orchestrator.runtime.outbox import Outbox
 
 SITE, ROOT = "bench", "facility"
-CARDS, RACK = 8, 25
-FAIL_SAFE_W = 2000.0
+CARDS, RACK = 2, 25
+FAIL_SAFE_W = 500.0
 CUTS = (0.85, 0.72, 0.60)
 START_S, BETWEEN_S = 60.0, 8.0
 

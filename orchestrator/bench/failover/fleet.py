@@ -16,6 +16,7 @@ from integrations.messaging.transport import MqttAddress
 from integrations.wire import codec, topics
 from orchestrator.bench.failover.cards import StandInCards
 from orchestrator.domain.telemetry import Description, Telemetry
+from orchestrator.runtime.logs import configure_logs
 
 PERIOD_S = 0.5
 STEP_W = 1.0
@@ -113,6 +114,7 @@ class Member:
 
 def run(plan: Plan, parent: Connection) -> None:
     """Run the agents until the parent sends anything; answers with every time they came down."""
+    configure_logs("warning")
     inbox: Inbox = SimpleQueue()
     members = [Member(plan, index, inbox) for index in range(len(plan.nodes))]
     for member in members:

@@ -1,6 +1,6 @@
 """The benchmark's result as tables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Console
@@ -11,10 +11,12 @@ COLUMNS: Final = ("overshoot", "over", "excess", "complied", "unleased rises")
 
 
 def show(found: Mapping[str, Any]) -> None:
-    """One table of faults."""
+    """One table of faults, one of cuts to many agents."""
     console = Console()
     console.width = max(console.width, WIDTH)
     console.print(_faults(found))
+    if found["arrivals"]:
+        console.print(_arrivals(found["arrivals"]))
 
 
 def _faults(found: Mapping[str, Any]) -> Table:
@@ -32,6 +34,22 @@ def _faults(found: Mapping[str, Any]) -> Table:
         "overshoot, over, excess: true power above the limit in force; after a cut the old one "
         f"counts for {found['ramp_s']:.0f} s. complied: from the cut until power stays under it."
     )
+    return table
+
+
+def _arrivals(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(title="a cut to agents on stand-in cards: from the operator's word to the write")
+    table.add_column("by")
+    for name in ("agents", "cut to", "arrived", "95 %", "100 %"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(
+            row["by"],
+            f"{row['agents']:,}",
+            f"{row['to']:.0%}",
+            f"{row['arrived']:,}",
+            *("-" if row[name] is None else f"{row[name]:.2f} s" for name in ("p95_s", "all_s")),
+        )
     return table
 
 
