@@ -135,6 +135,8 @@ def failover(
     from orchestrator.cli.guard import guarded, print_json
 
     def run() -> None:
+        import logging
+
         from orchestrator.bench.failover.arrival import measure
         from orchestrator.bench.failover.report import show
         from orchestrator.bench.failover.run import bench, chosen
@@ -143,7 +145,7 @@ def failover(
         def say(line: str) -> None:
             typer.echo(line, err=True)
 
-        configure_logs("warning")
+        configure_logs(logging.WARNING)
         names = [name for name in faults.split(",") if name]
         found = bench(chosen(names), database, say)
         found["arrivals"] = measure(agents, say) if agents > 0 else []

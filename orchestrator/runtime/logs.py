@@ -1,6 +1,7 @@
 """Log lines go to standard error, for people on a terminal and as JSON elsewhere."""
 
 import io
+import logging
 import sys
 from contextlib import suppress
 from typing import TextIO, cast
@@ -26,7 +27,7 @@ class Unfailing(io.TextIOBase):
             self._stream.flush()
 
 
-def configure_logs(least: str = "notset") -> None:
+def configure_logs(least: int = logging.NOTSET) -> None:
     """Call once, at the start of a process; least: the lowest level that is shown."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(least),

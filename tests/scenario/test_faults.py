@@ -173,7 +173,7 @@ def test_a_restored_database_leads_above_every_epoch_that_agents_have_seen(
     site, since_s = watched.site, time.monotonic()
     faults.kill_service(site.processes)()
     site.sign_in()
-    site.wait_steady()
+    until(lambda: following(site), BACK_S, "every agent has heard of the new epoch")
     epoch = site.facility()["epoch"]
     faults.restore_copy(site.processes)()
     site.sign_in()

@@ -1,5 +1,7 @@
 """What the benchmark of faults makes of samples, rises and arrivals."""
 
+from itertools import pairwise
+
 import pytest
 
 from integrations.messaging.transport import MqttAddress
@@ -72,7 +74,7 @@ def test_the_fleet_of_the_timing_is_one_that_a_cut_moves_as_a_whole() -> None:
     tree = topology([f"n{i}" for i in range(60)])
     assert len(tree.limits) == 4
     points = frontier().points
-    gains = [b.tok_s - a.tok_s for a, b in zip(points, points[1:], strict=False)]
+    gains = [b.tok_s - a.tok_s for a, b in pairwise(points)]
     assert gains == sorted(gains, reverse=True)
 
 

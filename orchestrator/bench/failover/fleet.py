@@ -1,5 +1,6 @@
 """Many agents in one process: the real core and a real MQTT client each, on stand-in cards."""
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -114,7 +115,7 @@ class Member:
 
 def run(plan: Plan, parent: Connection) -> None:
     """Run the agents until the parent sends anything; answers with every time they came down."""
-    configure_logs("warning")
+    configure_logs(logging.WARNING)
     inbox: Inbox = SimpleQueue()
     members = [Member(plan, index, inbox) for index in range(len(plan.nodes))]
     for member in members:

@@ -1,9 +1,11 @@
 """`ballast bench failover`: real faults around a cut, one after the other, on one running site."""
 
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 from integrations.twin.fingerprint import twin_hash
 from orchestrator.bench.failover import network
@@ -47,6 +49,7 @@ def chosen(names: Sequence[str]) -> list[Fault]:
 def bench(faults: Sequence[Fault], database_url: str | None, say: Say) -> dict[str, Any]:
     """Try each on a site of real processes; the site is gone afterwards. Raises Unavailable."""
     stage = Stage(database_url)
+    signal.signal(signal.SIGTERM, _end)
     try:
         say("starting the plant, the service with its broker, and the agents")
         stage.open()
@@ -62,6 +65,11 @@ def bench(faults: Sequence[Fault], database_url: str | None, say: Say) -> dict[s
         }
     finally:
         stage.close()
+
+
+def _end(number: int, _frame: FrameType | None) -> NoReturn:
+    """End as after Ctrl-C, so that processes and the network are cleaned up."""
+    raise SystemExit(128 + number)
 
 
 def _try(stage: Stage, fault: Fault, database_url: str | None, say: Say) -> Row:
