@@ -2,6 +2,7 @@
 
 from collections import deque
 
+from orchestrator.control.fencing import epoch_used
 from orchestrator.control.reports import lag_s, overdrawn
 from orchestrator.control.state import NodeState, State
 from orchestrator.domain.calibration import Learning, learn
@@ -97,7 +98,7 @@ def _telemetry(state: State, telemetry: Telemetry, now: Moment) -> list[Effect]:
     node.learning = _learn(state, node, telemetry, now)
     node.received_s = now.monotonic_s
     node.offline = False
-    return _epoch(state, telemetry.highest_epoch)
+    return _epoch(state, epoch_used(state, node, telemetry))
 
 
 def _learn(state: State, node: NodeState, telemetry: Telemetry, now: Moment) -> Learning | None:

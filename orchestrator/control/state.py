@@ -55,6 +55,7 @@ class NodeState:
 
     received_s: monotonic time of the last current telemetry. lag_s: ours less the agent's clock, by
     the quickest report of its incarnation. overdrawn: its cards enforce more than its lease says.
+    unheard: setpoints sent since the last one that its telemetry has named.
     """
 
     exposure: NodeExposure
@@ -67,6 +68,7 @@ class NodeState:
     offline: bool = False
     sent: Setpoint | None = None
     sent_s: float = float("-inf")
+    unheard: int = 0
     pending: Grant | None = None
     offer: Offer | None = None
     learning: Learning | None = None

@@ -19,6 +19,7 @@ from orchestrator.messages import (
 from orchestrator.ports import Grant
 
 MOVABLE = ("following", "fail-safe")
+PATIENCE = 3
 
 
 def steer(state: State, now: Moment) -> list[Effect]:
@@ -138,7 +139,9 @@ def _renewal_due(state: State, node: NodeState, now_s: float) -> bool:
     age_s = now_s - node.sent_s
     if age_s >= state.settings.ttl_s / 3:
         return True
-    lost = node.telemetry.fence < node.sent.fence and age_s > state.settings.resend_after_s
+    # Ever slower: on a path that is only slow, what is sent again is what keeps it slow.
+    patience_s = state.settings.resend_after_s * 2.0 ** min(node.unheard - 1, PATIENCE)
+    lost = node.telemetry.fence < node.sent.fence and age_s > patience_s
     return lost and node.pending is None
 
 
@@ -192,5 +195,7 @@ def _publish(state: State, move: Move, fence: Fence, now: Moment) -> Effect:
         releases_shed=released_by(state, node, decided=_decided(state, move.node), kind=move.kind),
     )
     node.exposure = with_sent(node.exposure, Hold(fence, setpoint.limit_w, setpoint.incarnation))
+    heard = node.sent is None or node.telemetry.fence >= node.sent.fence
+    node.unheard = 1 if heard else node.unheard + 1
     node.sent, node.sent_s = setpoint, now.monotonic_s
     return SendSetpoint(setpoint, move.kind)

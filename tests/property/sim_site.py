@@ -129,6 +129,8 @@ class SimLedger:
     failing: bool = False
 
     def take_over(self, at_least: int = 0) -> Takeover:
+        if self.epoch < at_least:
+            self.held_w.clear()
         self.epoch = max(self.epoch, at_least) + 1
         return Takeover(self.epoch, dict(self.held_w))
 
