@@ -23,7 +23,6 @@ from agents.core.lease import Terms
 from agents.watchdog import RETRY_S, Watch, hear, lose, tighten
 from integrations.twin.node import SimNode
 from orchestrator.domain.errors import GpuError
-from orchestrator.domain.frontier import Frontier
 from orchestrator.domain.setpoint import Ack
 from orchestrator.domain.telemetry import CardReading, Description, EngineReading, Telemetry
 from orchestrator.domain.topology import Node
@@ -57,13 +56,14 @@ class HostClock:
 class Host:
     """One node of the site; `agent` is None while its process does not run.
 
+    retained: what the broker keeps for its agent.
     crash_after: how many effects of the next step are carried out before the process dies.
     """
 
     node: Node
     plant: SimNode
     driver: Driver
-    frontier: Frontier | None
+    retained: tuple[Message, ...]
     jitter: float
     phase_s: float
     clock: HostClock = field(default_factory=HostClock)
@@ -85,7 +85,7 @@ class Host:
         terms = Terms(self.node.id, self.node.fail_safe_w, self.jitter)
         self.agent = agents.start(terms, identity, f"{self.node.id}-{self.starts}", self.record)
         self.watch = Watch(self.clock.at(now_s))
-        self.inbox = [Connected(), *([self.frontier] if self.frontier else [])]
+        self.inbox = [Connected(), *self.retained]
         self.due_s, self.resumes_s, self.returns_s = now_s + self.phase_s, now_s, None
         self.driver.results()
 

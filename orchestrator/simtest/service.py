@@ -23,6 +23,7 @@ from orchestrator.messages import (
     Input,
     LowerLedger,
     SendSetpoint,
+    SendShed,
     SignalReceived,
     StepDown,
     StoreEvent,
@@ -56,7 +57,7 @@ class Service:
     def run(
         self, now: Moment, check: Callable[["Service", list[Effect]], None]
     ) -> Iterator[Effect]:
-        """Take one step; yields the setpoints to publish, until the process dies in between."""
+        """Take one step; yields what is to be published, until the process dies in between."""
         inputs, self.inbox = self.inbox, []
         self.due_s = now.monotonic_s + TICK_S
         effects = step(self.state, inputs, now)
@@ -65,7 +66,7 @@ class Service:
             if self.crash_after is not None and position >= self.crash_after:
                 raise Crashed
             self.log.append((now.monotonic_s, effect))
-            if isinstance(effect, SendSetpoint):
+            if isinstance(effect, SendSetpoint | SendShed):
                 yield effect
             else:
                 self.queue.append(effect)

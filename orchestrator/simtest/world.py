@@ -7,6 +7,7 @@ from random import Random
 from typing import Final
 from zlib import crc32
 
+from agents.core.effects import Message
 from integrations.twin.deployment import Deployment
 from integrations.twin.node import SimNode, poisson, saturated
 from orchestrator.control.state import ControlSettings
@@ -14,6 +15,8 @@ from orchestrator.domain.errors import DatabaseUnavailable
 from orchestrator.domain.frontier import Candidate, Frontier
 from orchestrator.domain.moment import Moment, SteadyUtc
 from orchestrator.domain.setpoint import Ack, Setpoint
+from orchestrator.domain.shed import Shed
+from orchestrator.domain.shed_table import shed_table
 from orchestrator.domain.telemetry import Description, MeterReading, Telemetry
 from orchestrator.messages import (
     Effect,
@@ -22,6 +25,7 @@ from orchestrator.messages import (
     NodeDescribed,
     NodeOffline,
     SendSetpoint,
+    SendShed,
     TelemetryReceived,
 )
 from orchestrator.simtest import service as services
@@ -161,6 +165,8 @@ class World:
             case Setpoint():
                 self.truth.told(to, message)
                 self.hosts[to].deliver(message)
+            case Shed():
+                self.hosts[to].deliver(message)
             case Telemetry():
                 self._submit(TelemetryReceived(message))
             case Description():
@@ -198,6 +204,9 @@ class World:
     def _send(self, effect: object) -> None:
         if isinstance(effect, SendSetpoint):
             self.network.send("site", effect.setpoint.node, effect.setpoint, self.now_s)
+        elif isinstance(effect, SendShed):
+            for name in self.hosts:
+                self.network.send("site", name, effect.shed, self.now_s)
 
     def _report(self, host: Host, report: Report) -> None:
         if isinstance(report, Ack):
@@ -236,12 +245,21 @@ class World:
             else poisson(deployment, share * FULL_TOK_S[index], seconds, seed)
         )
         plant = SimNode(deployment, requests, seed=seed, node_id=node.id)
-        tunes = seed % len(self.topology.nodes) == index
         draws = Random(crc32(f"{seed} {node.id}".encode()))  # noqa: S311
         return Host(
-            node, plant, Driver(plant, draws), self.frontiers[node.deployment] if tunes else None,
+            node, plant, Driver(plant, draws), self._retained(index),
             jitter=draws.random(), phase_s=round(draws.random() * 0.4, 1),
         )  # fmt: skip
+
+    def _retained(self, index: int) -> tuple[Message, ...]:
+        """What the broker keeps for an agent: one tunes by a model, one may lack its shed table."""
+        seed, node = self.scenario.seed, self.topology.nodes[index]
+        found: list[Message] = []
+        if seed % len(self.topology.nodes) == index:
+            found.append(self.frontiers[node.deployment])
+        if seed % 8 != index:
+            found.append(shed_table(self.topology).of(node.id))
+        return tuple(found)
 
 
 def _frontier(deployment: str) -> Frontier:

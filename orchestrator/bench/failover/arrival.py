@@ -42,7 +42,7 @@ from orchestrator.messages import (
     GrantCommitted,
 )
 from orchestrator.ports import Takeover
-from orchestrator.runtime.clock import live_moment
+from orchestrator.runtime.clock import LiveClock
 from orchestrator.runtime.control_thread import ControlThread
 from orchestrator.runtime.inbox import NodeInbox
 from orchestrator.runtime.outbox import Outbox
@@ -141,10 +141,9 @@ def _control(stack: ExitStack, tree: Topology, service: Credential, port: int) -
                 control.submit(GrantCommitted(grant.node, grant.fence))
 
     outbox = Outbox(SITE, transport, record)
-    state = new_state(ControlSettings(SITE), tree, Takeover(1, {}), (), live_moment())
-    control = ControlThread(
-        state, carry_out=outbox.carry_out, observe=lambda _: None, clock=live_moment
-    )
+    clock = LiveClock()
+    state = new_state(ControlSettings(SITE), tree, Takeover(1, {}), (), clock())
+    control = ControlThread(state, carry_out=outbox.carry_out, observe=lambda _: None, clock=clock)
     control.submit(FrontiersChanged({DEPLOYMENT: frontier()}))
     control.submit(ArmingChanged(frozenset({ROOT})))
     control.start()
