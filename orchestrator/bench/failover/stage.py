@@ -110,5 +110,6 @@ class Stage:
     def _is_settled(self) -> bool:
         snapshot = self.client.facility()
         ceiling_w, metered_w = snapshot["ceiling_w"], snapshot["metered_w"]
-        busy = metered_w is not None and metered_w > BUSY * ceiling_w
-        return bool(steady(snapshot) and ceiling_w > self.cut_w + 1.0 and busy)
+        busy = metered_w is not None and BUSY * ceiling_w < metered_w <= ceiling_w
+        back = self.cut_w < ceiling_w - 1.0 and ceiling_w <= self.limit_w
+        return bool(steady(snapshot) and back and busy)
