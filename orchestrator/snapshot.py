@@ -10,7 +10,7 @@ from orchestrator.domain.events import EventRecord
 class LimitView:
     """A limit of the tree.
 
-    contract_w: of the topology; ceiling_w: in force now, and why; exposure_w: the most that may
+    contract_w: of the topology, derivation: how it came about; ceiling_w: in force now, and why; exposure_w: the most that may
     be drawn below it, uncontrolled load included; metered_w: None without a fresh meter.
     """
 
@@ -23,6 +23,7 @@ class LimitView:
     exposure_w: float
     metered_w: float | None
     armed: bool
+    derivation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ def _limits(state: State, nodes: tuple[NodeView, ...], now: Moment) -> tuple[Lim
             exposure_w=draws_w[limit.id] + state.topology.uncontrolled_under_w[limit.id],
             metered_w=state.metered_w(limit.id, now.monotonic_s),
             armed=all(state.is_armed(node) for node in state.topology.nodes_under[limit.id]),
+            derivation=limit.derivation,
         )
         for limit in state.topology.limits
     )
