@@ -12,6 +12,8 @@ class LimitView:
 
     contract_w: of the topology, derivation: how it came about; ceiling_w: in force now, and why; exposure_w: the most that may
     be drawn below it, uncontrolled load included; metered_w: None without a fresh meter.
+    silence_reserve_w: kept free now for nodes that may fall silent; silent_beyond: how many more
+    nodes are silent than the limit keeps a reserve for.
     """
 
     id: str
@@ -24,6 +26,8 @@ class LimitView:
     metered_w: float | None
     armed: bool
     derivation: str = ""
+    silence_reserve_w: float = 0.0
+    silent_beyond: int = 0
 
 
 @dataclass(frozen=True, slots=True)

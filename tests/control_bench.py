@@ -9,6 +9,7 @@ from orchestrator.control.step import step
 from orchestrator.domain.events import EventRecord
 from orchestrator.domain.setpoint import NO_FENCE, Fence, Setpoint
 from orchestrator.domain.telemetry import MeterReading, Telemetry
+from orchestrator.domain.topology import Topology
 from orchestrator.messages import (
     ArmingChanged,
     CommitGrants,
@@ -78,8 +79,9 @@ class Bench:
         settings: ControlSettings = SETTINGS,
         epoch: int = 1,
         boot_gated: bool = False,
+        topology: Topology | None = None,
     ) -> None:
-        tree = two_racks(boot_gated=boot_gated)
+        tree = topology or two_racks(boot_gated=boot_gated)
         self.now_s = 0.0
         self.agents = {node.id: Agent(node.id) for node in tree.nodes}
         takeover = Takeover(epoch, held_w or {})

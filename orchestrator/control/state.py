@@ -158,8 +158,12 @@ class State:
         status = self.status(node, now_s)
         if status in ("following", "fail-safe"):
             return known_w
-        gated = status == "silent" and self.is_armed(node) and self._boot_gated(node)
-        return max(known_w, node.fail_safe_w if gated else node.nameplate_w)
+        silent = status == "silent" and self.is_armed(node)
+        return max(known_w, self.silent_floor_w(node) if silent else node.nameplate_w)
+
+    def silent_floor_w(self, node: Node) -> float:
+        """The least sum of card limits that an armed node is charged at once it is silent."""
+        return node.fail_safe_w if self._boot_gated(node) else node.nameplate_w
 
     def metered_w(self, limit_id: str, now_s: float) -> float | None:
         """The last reading of a limit's meter, None when there is none or it is stale."""

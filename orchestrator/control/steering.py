@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from orchestrator.control.silence import silence
 from orchestrator.control.state import NodeState, State
 from orchestrator.domain.budget import available_w
 from orchestrator.domain.exposure import Hold, with_hold, with_sent
@@ -149,7 +150,8 @@ def _grant(
     rooms_w = available_w(
         state.topology, {limit_id: bound.limit_w for limit_id, bound in state.bounds.items()}
     )
-    moves = raises(state.topology, rooms_w, charged_w, waiting)
+    kept = silence(state, now.monotonic_s)
+    moves = raises(state.topology, rooms_w, charged_w, waiting, silence=kept)
     grants = tuple(_pend(state, move) for move in moves)
     return [CommitGrants(grants)] if grants else []
 

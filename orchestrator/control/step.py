@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from orchestrator.control.ceilings import advance, judge
 from orchestrator.control.intake import absorb
+from orchestrator.control.silence import silence
 from orchestrator.control.state import State
 from orchestrator.control.steering import lower_ledger, send_granted, steer
 from orchestrator.domain.calibration import quoted
@@ -20,10 +21,12 @@ from orchestrator.domain.decision import (
     decide,
 )
 from orchestrator.domain.moment import Moment
+from orchestrator.domain.silence import costs_more
 from orchestrator.domain.topology import Node
 from orchestrator.messages import Effect, GrantCommitted, Input, StoreDecision
 
 OFFERS_MOVED = "the load that nodes are offered has moved"
+SILENCE_MOVED = "what falling silent would cost has changed"
 BIAS_MOVED = "what nodes are off their models by has moved"
 MINOR = (OFFERS_MOVED, BIAS_MOVED)
 FIXED_REASONS = {
@@ -75,6 +78,7 @@ def decision_inputs(state: State, now: Moment) -> DecisionInputs:
         shadow,
         offered_tok_s,
         quoted(learned),
+        silence(state, now.monotonic_s),
     )
 
 
@@ -129,6 +133,8 @@ def _cause(state: State, inputs: DecisionInputs) -> str | None:
         return "new power-performance models"
     if inputs.shadow != before.shadow:
         return "disarmed" if inputs.shadow else "armed"
+    if inputs.silence != before.silence:
+        return SILENCE_MOVED
     return _minor_cause(before, inputs)
 
 
@@ -157,4 +163,4 @@ def _is_cut(before: DecisionInputs, after: DecisionInputs) -> bool:
         fixed.limit_w > (before.fixed[node].limit_w if node in before.fixed else 0.0)
         for node, fixed in after.fixed.items()
     )
-    return lower or grown
+    return lower or grown or costs_more(before.silence, after.silence)

@@ -12,7 +12,10 @@ from orchestrator.domain.allocation.problem import Device, LimitRow, Problem, Re
 from orchestrator.domain.allocation.waterfill import allocate
 from orchestrator.domain.budget import available_w
 from orchestrator.domain.calibration import Bias, corrected
+from orchestrator.domain.exposure import draws_under_w
 from orchestrator.domain.frontier import Frontier
+from orchestrator.domain.reserve_search import split_with_reserves
+from orchestrator.domain.silence import Silence, reserves_w
 from orchestrator.domain.timeline import Bound
 from orchestrator.domain.topology import Node, Topology
 
@@ -20,6 +23,7 @@ TARGET_HEADROOM = 1.03
 """What a target is raised by, so that the model's error does not make it missed."""
 BEYOND_WORTH = 0.02
 """What a token per second beyond the offered load is worth: enough to use watts left over."""
+FITS_W = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class DecisionInputs:
     frontiers: by deployment. shadow: the facility is not armed, nothing will be sent.
     offered_tok_s: what nodes without a queue are offered, with headroom; see domain.demand.
     biases: by node, what it is off its model by; see domain.calibration.
+    silence: what may still fall silent without anybody being cut for it.
     """
 
     topology: Topology
@@ -47,6 +52,7 @@ class DecisionInputs:
     shadow: bool
     offered_tok_s: Mapping[str, float] = field(default_factory=dict)
     biases: Mapping[str, Bias] = field(default_factory=dict)
+    silence: Silence = field(default_factory=Silence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,21 @@ class Decision:
 
 def decide(inputs: DecisionInputs) -> Outcome:
     """Split what the limits allow over the nodes that are free to move."""
-    result = allocate(_problem(inputs))
+    if not inputs.silence.allowed:
+        return _outcome(inputs, {})
+    least_w = {node.id: node.min_w for node in inputs.topology.nodes}
+    least_w |= {name: fixed.limit_w for name, fixed in inputs.fixed.items()}
+    return split_with_reserves(
+        solve=lambda kept_w: _outcome(inputs, kept_w),
+        needed=lambda outcome: reserves_w(inputs.topology, inputs.silence, _limits_w(outcome)),
+        short=lambda outcome: _short(inputs, outcome),
+        largest_w=reserves_w(inputs.topology, inputs.silence, least_w),
+    )
+
+
+def _outcome(inputs: DecisionInputs, kept_w: Mapping[str, float]) -> Outcome:
+    """The split with so many watts kept free by limit."""
+    result = allocate(_problem(inputs, kept_w))
     targets = tuple(_target(inputs, node, result) for node in inputs.topology.nodes)
     return Outcome(
         targets=targets,
@@ -101,12 +121,33 @@ def decide(inputs: DecisionInputs) -> Outcome:
     )
 
 
-def _problem(inputs: DecisionInputs) -> Problem:
-    rooms_w = available_w(
+def _limits_w(outcome: Outcome) -> dict[str, float]:
+    return {target.node: target.limit_w for target in outcome.targets}
+
+
+def _rooms_w(inputs: DecisionInputs) -> dict[str, float]:
+    return available_w(
         inputs.topology, {limit_id: bound.limit_w for limit_id, bound in inputs.bounds.items()}
     )
+
+
+def _short(inputs: DecisionInputs, outcome: Outcome) -> frozenset[str]:
+    """Limits where the targets and the reserve that they need do not fit."""
+    limits_w, rooms_w = _limits_w(outcome), _rooms_w(inputs)
+    draws_w = draws_under_w(inputs.topology, limits_w)
+    needs_w = reserves_w(inputs.topology, inputs.silence, limits_w)
+    return frozenset(
+        limit_id
+        for limit_id, need_w in needs_w.items()
+        if draws_w[limit_id] + need_w > rooms_w[limit_id] + FITS_W
+    )
+
+
+def _problem(inputs: DecisionInputs, kept_w: Mapping[str, float]) -> Problem:
+    rooms_w = _rooms_w(inputs)
     limits = tuple(
-        LimitRow(limit.id, limit.parent, rooms_w[limit.id]) for limit in inputs.topology.limits
+        LimitRow(limit.id, limit.parent, max(0.0, rooms_w[limit.id] - kept_w.get(limit.id, 0.0)))
+        for limit in inputs.topology.limits
     )
     return Problem(limits, tuple(_device(inputs, node) for node in inputs.topology.nodes))
 

@@ -20,8 +20,8 @@ from orchestrator.domain.topology import Node, Topology
 class Silence:
     """What may still fall silent; empty where no limit keeps a reserve.
 
-    allowed: by limit with a reserve, how many more nodes. floors_w: by node that would be charged
-    more, the least sum of card limits that it is charged at once it is silent.
+    allowed: by limit with a reserve, how many more nodes. floors_w: by node that is not silent,
+    the least sum of card limits that it is charged at once it is.
     """
 
     allowed: Mapping[str, int] = field(default_factory=dict)
@@ -54,6 +54,15 @@ def silent_beyond(topology: Topology, silent: Iterable[str]) -> dict[str, int]:
         for limit in topology.limits
         if 0 < limit.silent_nodes < below[limit.id]
     }
+
+
+def costs_more(before: Silence, after: Silence) -> bool:
+    """Whether a node that could fall silent before would be charged more for it now."""
+    return any(
+        floor_w > before.floors_w[name]
+        for name, floor_w in after.floors_w.items()
+        if name in before.floors_w
+    )
 
 
 def reserves_w(
@@ -90,13 +99,14 @@ class Reserves:
             for limit_id in silence.allowed
         }
 
-    def kept_w(self, limit_id: str, node: str | None = None) -> float:
-        """The reserve of a limit, as it is or as it would be if this node added nothing."""
+    def kept_w(self, limit_id: str, without: str | None = None) -> float:
+        """The reserve of a limit, as it is or as it would be if one node added nothing."""
         count = self._silence.allowed.get(limit_id, 0)
         if count == 0:
             return 0.0
         largest = self._sorted[limit_id][-count - 1 :]
-        return sum(added_w for added_w, name in [p for p in largest if p[1] != node][-count:])
+        others_w = [added_w for added_w, name in largest if name != without]
+        return sum(others_w[-count:])
 
     def charge(self, node: Node, limit_w: float) -> None:
         """The node is charged at this sum of card limits from now on."""

@@ -8,6 +8,7 @@ from random import Random
 
 from orchestrator.control.ceilings import advance
 from orchestrator.control.intake import absorb
+from orchestrator.control.silence import silence
 from orchestrator.control.state import ControlSettings, State, new_state
 from orchestrator.control.steering import MOVABLE, present_w
 from orchestrator.control.step import step
@@ -18,6 +19,7 @@ from orchestrator.domain.frontier import Candidate, Frontier
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.setpoint import Fence, Setpoint
 from orchestrator.domain.signals import Signal, SignalKey
+from orchestrator.domain.silence import reserves_w
 from orchestrator.domain.telemetry import Description, Telemetry
 from orchestrator.domain.topology import Limit, Node, Topology
 from orchestrator.messages import (
@@ -65,8 +67,8 @@ def _node(name: str, rack: str, deployment: str, fail_safe_w: float, boot_gated:
 
 TOPOLOGY = Topology(
     limits=(
-        Limit("site", "facility", 5000.0, uncontrolled_w=200.0),
-        Limit("rack-1", "rack", 2600.0, "site"),
+        Limit("site", "facility", 5000.0, uncontrolled_w=200.0, silent_nodes=1),
+        Limit("rack-1", "rack", 2600.0, "site", silent_nodes=1),
         Limit("rack-2", "rack", 2900.0, "site", reserve_w=50.0),
     ),
     nodes=(
@@ -262,7 +264,7 @@ class Site:
     def _step(self, brain: Brain) -> None:
         inputs, brain.inbox = brain.inbox, []
         absorbed = self._absorbed(brain, inputs)
-        before_w = exposures_w(absorbed, self.now_s)
+        before_w = worst_w(absorbed, self.now_s)
         rooms_w = {n.id: absorbed.bounds[n.id].limit_w - n.reserve_w for n in TOPOLOGY.limits}
         held_w = {n.id: absorbed.nodes[n.id].exposure.limit_w(n) for n in TOPOLOGY.nodes}
         effects = step(brain.state, inputs, self.moment)
@@ -318,8 +320,8 @@ class Site:
     def _check_exposures(
         self, brain: Brain, before_w: dict[str, float], rooms_w: dict[str, float]
     ) -> None:
-        """Our own action raises no exposure above what its limit has room for."""
-        for limit_id, after_w in exposures_w(brain.state, self.now_s).items():
+        """Our own action raises no exposure, silence to come included, above what has room."""
+        for limit_id, after_w in worst_w(brain.state, self.now_s).items():
             allowed_w = max(before_w[limit_id], rooms_w[limit_id]) + EPSILON_W
             assert after_w <= allowed_w, f"{limit_id}: raised to {after_w} over {allowed_w}"
 
@@ -360,6 +362,13 @@ def _check_order(brain: Brain, setpoint: Setpoint) -> None:
     last = brain.last_sent.get(setpoint.node)
     assert last is None or last < setpoint.fence, f"{setpoint.fence} after {last}"
     brain.last_sent[setpoint.node] = setpoint.fence
+
+
+def worst_w(state: State, now_s: float) -> dict[str, float]:
+    """The exposures once as many more nodes have fallen silent as every limit allows for."""
+    charged_w = {node.id: state.charged_w(node, now_s) for node in TOPOLOGY.nodes}
+    kept_w = reserves_w(TOPOLOGY, silence(state, now_s), charged_w)
+    return {name: w + kept_w.get(name, 0.0) for name, w in exposures_w(state, now_s).items()}
 
 
 def exposures_w(state: State, now_s: float) -> dict[str, float]:
