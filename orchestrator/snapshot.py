@@ -10,8 +10,9 @@ from orchestrator.domain.events import EventRecord
 class LimitView:
     """A limit of the tree.
 
-    contract_w: of the topology, derivation: how it came about; ceiling_w: in force now, and why; exposure_w: the most that may
-    be drawn below it, uncontrolled load included; metered_w: None without a fresh meter.
+    contract_w: of the topology; derivation: how it came about; ceiling_w: in force now, and why;
+    exposure_w: the most that may be drawn below it, uncontrolled load included; metered_w: None
+    without a fresh meter.
     silence_reserve_w: kept free now for nodes that may fall silent; silent_beyond: how many more
     nodes are silent than the limit keeps a reserve for.
     """
@@ -71,6 +72,8 @@ class Snapshot:
     """Everything that is true now. mode: "shadow", "partly armed" or "armed".
 
     itl_p95_ms: the nodes' 95th percentiles, weighted by their tokens per second.
+    tighten_only: why nothing is raised, one sentence for every limit whose fail-safe is not
+    affordable; raises_held_s is infinite then.
     """
 
     at: datetime
@@ -90,3 +93,4 @@ class Snapshot:
     nodes: tuple[NodeView, ...]
     events: tuple[EventRecord, ...]
     next_change_at: datetime | None
+    tighten_only: tuple[str, ...] = ()

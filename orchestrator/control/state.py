@@ -1,7 +1,7 @@
 """The state of the control step: what is known of the site, its nodes and the grid."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -77,6 +77,7 @@ class State:
 
     considered: the inputs last decided on, whether or not that changed anything.
     superseded: a higher epoch was seen; only decreases are sent until we lead anew.
+    tighten_only: why nothing is ever raised, in sentences; see domain.failsafe.
     """
 
     settings: ControlSettings
@@ -88,6 +89,7 @@ class State:
     events: EventBook
     sequence: int = 0
     superseded: bool = False
+    tighten_only: tuple[str, ...] = ()
     signals: dict[SignalKey, Signal] = field(default_factory=dict)
     unstored: set[SignalKey] = field(default_factory=set)
     budgets: tuple[Budget, ...] = ()
@@ -106,6 +108,12 @@ class State:
     ramps: Ramps = field(default_factory=Ramps)
     exposure_watch: ShortfallWatch = field(default_factory=lambda: ShortfallWatch(measured=False))
     meter_watch: ShortfallWatch = field(default_factory=lambda: ShortfallWatch(measured=True))
+
+    def hold_raises(self, problems: Sequence[str]) -> None:
+        """Only tighten from now on, under every epoch, if there are problems."""
+        self.tighten_only = tuple(problems)
+        if problems:
+            self.raises_from_s = float("inf")
 
     def next_fence(self) -> Fence:
         """The fence of the next setpoint; never used twice."""

@@ -133,13 +133,13 @@ def _cause(state: State, inputs: DecisionInputs) -> str | None:
         return "new power-performance models"
     if inputs.shadow != before.shadow:
         return "disarmed" if inputs.shadow else "armed"
-    if inputs.silence != before.silence:
-        return SILENCE_MOVED
     return _minor_cause(before, inputs)
 
 
 def _minor_cause(before: DecisionInputs, inputs: DecisionInputs) -> str | None:
-    """What is worth a new decision only if it moves a node."""
+    """What is mostly worth a new decision only if it moves a node."""
+    if inputs.silence != before.silence:
+        return SILENCE_MOVED
     if inputs.biases != before.biases:
         return BIAS_MOVED
     return OFFERS_MOVED if inputs.offered_tok_s != before.offered_tok_s else None

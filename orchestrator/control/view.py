@@ -37,6 +37,7 @@ def view(state: State, now: Moment) -> Snapshot:
         nodes=nodes,
         events=tuple(state.events.records.values()),
         next_change_at=state.next_change_at,
+        tighten_only=state.tighten_only,
     )
 
 

@@ -41,8 +41,11 @@ def check_affordable(topology: Topology) -> None:
 
 
 def best_effort(topology: Topology, limit_id: str, ceiling_w: float) -> str:
-    """Why a ceiling is only met as best effort, in words; empty when it is guaranteed."""
-    floor_w = topology.guaranteed_w[limit_id]
+    """Why a ceiling is only met as best effort, in words; empty when it is guaranteed.
+
+    A limit that the tree does not have (any more) asks for nothing.
+    """
+    floor_w = topology.guaranteed_w.get(limit_id, 0.0)
     if ceiling_w >= floor_w:
         return ""
     return f"below {floor_w:.0f} W, the least that is guaranteed here: met as best effort"

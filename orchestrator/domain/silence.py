@@ -47,7 +47,7 @@ def allowed_silent(topology: Topology, silent: Iterable[str]) -> dict[str, int]:
 
 
 def silent_beyond(topology: Topology, silent: Iterable[str]) -> dict[str, int]:
-    """By limit that keeps a reserve: how many nodes are silent beyond it, limits within left out."""
+    """How many nodes are silent beyond what a limit keeps a reserve for; only where some are."""
     below = _silent_below(topology, silent)
     return {
         limit.id: below[limit.id] - limit.silent_nodes

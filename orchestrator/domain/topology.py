@@ -122,7 +122,7 @@ class Topology:
 
     @cached_property
     def fail_safe_under_w(self) -> dict[str, float]:
-        """What may be drawn below each limit with every node at fail-safe, uncontrolled included."""
+        """What fail-safe caps with overhead and uncontrolled load come to below each limit."""
         total = dict(self.uncontrolled_under_w)
         for node in self.nodes:
             for limit_id in self.path_of[node.id]:

@@ -1,4 +1,4 @@
-"""The reserve for silent nodes: what it costs, how it is released, and that nobody is cut for it."""
+"""The reserve for silent nodes: what it costs, how it is released; nobody is cut for it."""
 
 from dataclasses import replace
 

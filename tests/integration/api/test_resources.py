@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import random
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -151,13 +152,18 @@ def test_a_budget_is_set_shown_and_removed(bench: ApiBench) -> None:
 
 
 @pytest.mark.parametrize(("limit_id", "limit_w"), [("site", 7_999), ("rack-a", 4_000)])
-def test_a_budget_below_what_is_guaranteed_says_so(
+def test_a_budget_below_what_is_guaranteed_is_taken_only_as_best_effort(
     bench: ApiBench, limit_id: str, limit_w: float
 ) -> None:
     body = {"limit_id": limit_id, "limit_w": limit_w}
-    saved = bench.client().put("/api/v1/budgets/low", json=body).json()
-    assert saved["guaranteed"] is False
-    assert "best effort" in saved["note"]
+    refused = bench.client().put("/api/v1/budgets/low", json=body)
+    assert refused.status_code == 409
+    assert 'or send "best_effort": true' in refused.json()["detail"]
+    assert bench.client().get("/api/v1/budgets").json() == []
+    taken = bench.client().put("/api/v1/budgets/low", json={**body, "best_effort": True})
+    assert taken.json()["guaranteed"] is False
+    assert "best effort" in taken.json()["note"]
+    assert bench.audit.list()[0].detail.endswith("as best effort")
 
 
 def test_a_policy_is_set_and_shown(bench: ApiBench) -> None:
@@ -245,6 +251,7 @@ def test_events_show_what_they_delivered(bench: ApiBench) -> None:
     assert event["delivered_fraction"] == pytest.approx(1.0)
     assert event["time_to_comply_s"] == pytest.approx(1.0, abs=1e-3)
     assert event["excess_ws"] == 0
+    assert event["note"].startswith("below 8000 W, the least that is guaranteed here")
 
 
 def test_minutes_come_from_the_database(bench: ApiBench) -> None:
@@ -308,6 +315,8 @@ def test_health_needs_no_token_and_tells_a_stuck_control_loop(bench: ApiBench) -
     stranger = bench.client(None)
     assert stranger.get("/health/live").status_code == 200
     assert stranger.get("/health/ready").json() == {"status": "ready", "control_age_s": 0.1}
+    bench.control.shown = replace(a_snapshot(), tighten_only=("site: too little",))
+    assert stranger.get("/health/ready").json()["tighten_only"] == ["site: too little"]
     bench.pulse.age_s = 30
     assert stranger.get("/health/ready").status_code == 503
 
