@@ -39,7 +39,7 @@ class NodeView:
     limit_w: sum of card limits last sent; charged_w: the sum it is charged at; target_w: the sum
     the last decision wants. age_s: since its last telemetry. tok_s_bias, power_bias: factors on its
     model that decisions use, learned from it. drift_s: for how long the evidence has been outside
-    the model's error band, in seconds of evidence.
+    the model's error band, in seconds of evidence. cut_only: why it is never raised, else empty.
     """
 
     id: str
@@ -65,6 +65,8 @@ class NodeView:
     tok_s_bias: float = 1.0
     power_bias: float = 1.0
     drift_s: float = 0.0
+    agent_version: str | None = None
+    cut_only: str = ""
 
 
 @dataclass(frozen=True, slots=True)

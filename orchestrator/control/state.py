@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from orchestrator.domain.agent_versions import objection
 from orchestrator.domain.budget import Budget, GridPolicy
 from orchestrator.domain.calibration import Learning
 from orchestrator.domain.compliance import Ramps, ShortfallWatch
@@ -168,6 +169,11 @@ class State:
             return known_w
         silent = status == "silent" and self.is_armed(node)
         return max(known_w, self.silent_floor_w(node) if silent else node.nameplate_w)
+
+    def cut_only(self, node: Node) -> str | None:
+        """Why the node is never raised, in words; None when it may be."""
+        description = self.nodes[node.id].description
+        return objection(description.agent_version if description else None)
 
     def silent_floor_w(self, node: Node) -> float:
         """The least sum of card limits that an armed node is charged at once it is silent."""

@@ -9,6 +9,7 @@ from orchestrator.domain.exposure import Hold, with_hold, with_sent
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.rollout import EPSILON_W, Move, Standing, decreases, raises
 from orchestrator.domain.setpoint import Fence, Setpoint
+from orchestrator.domain.topology import Node
 from orchestrator.messages import (
     CommitGrants,
     Effect,
@@ -90,10 +91,18 @@ def _wanted_w(state: State, now_s: float) -> dict[str, float | None]:
     fixed = state.decision.inputs.fixed
     targets_w = {target.node: target.limit_w for target in state.decision.outcome.targets}
     return {
-        node.id: None if node.id in fixed else targets_w[node.id]
+        node.id: None if node.id in fixed else _may_want_w(state, node, targets_w[node.id], now_s)
         for node in state.topology.nodes
         if state.status(node, now_s) in MOVABLE
     }
+
+
+def _may_want_w(state: State, node: Node, target_w: float, now_s: float) -> float:
+    """The target, and no more than it holds for a node that is never raised."""
+    if state.cut_only(node) is None:
+        return target_w
+    held_w = present_w(state, state.nodes[node.id], now_s)
+    return target_w if held_w is None else min(target_w, held_w)
 
 
 def _withdraw_overtaken(state: State, wanted_w: Mapping[str, float | None]) -> None:

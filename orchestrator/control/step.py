@@ -28,7 +28,8 @@ from orchestrator.messages import Effect, GrantCommitted, Input, StoreDecision
 OFFERS_MOVED = "the load that nodes are offered has moved"
 SILENCE_MOVED = "what falling silent would cost has changed"
 BIAS_MOVED = "what nodes are off their models by has moved"
-MINOR = (OFFERS_MOVED, BIAS_MOVED)
+CUT_ONLY_MOVED = "which nodes may only be cut, or what they hold, has changed"
+MINOR = (OFFERS_MOVED, BIAS_MOVED, CUT_ONLY_MOVED)
 FIXED_REASONS = {
     "locked": "locked out: charged at nameplate",
     "unknown": "never heard of: charged at nameplate",
@@ -62,6 +63,11 @@ def decision_inputs(state: State, now: Moment) -> DecisionInputs:
         reason = _fixed_reason(state, node, now.monotonic_s, shadow)
         if reason is not None:
             fixed[node.id] = FixedNode(state.charged_w(node, now.monotonic_s), reason)
+    cut_only = {}
+    for node in state.topology.nodes:
+        reason = state.cut_only(node)
+        if reason is not None and node.id not in fixed:
+            cut_only[node.id] = FixedNode(state.charged_w(node, now.monotonic_s), reason)
     offered_tok_s = {
         node.id: offer.quoted_tok_s
         for node in state.topology.nodes
@@ -79,6 +85,7 @@ def decision_inputs(state: State, now: Moment) -> DecisionInputs:
         offered_tok_s,
         quoted(learned),
         silence(state, now.monotonic_s),
+        cut_only,
     )
 
 
@@ -140,6 +147,8 @@ def _minor_cause(before: DecisionInputs, inputs: DecisionInputs) -> str | None:
     """What is mostly worth a new decision only if it moves a node."""
     if inputs.silence != before.silence:
         return SILENCE_MOVED
+    if inputs.cut_only != before.cut_only:
+        return CUT_ONLY_MOVED
     if inputs.biases != before.biases:
         return BIAS_MOVED
     return OFFERS_MOVED if inputs.offered_tok_s != before.offered_tok_s else None

@@ -104,6 +104,8 @@ def _node(state: State, node: Node, target: Target | None, now: Moment) -> NodeV
         tok_s_bias=bias.tok_s,
         power_bias=bias.power,
         drift_s=learned.beyond_s if learned else 0.0,
+        agent_version=known.description.agent_version if known.description else None,
+        cut_only=state.cut_only(node) or "",
     )
 
 

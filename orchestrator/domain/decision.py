@@ -43,6 +43,7 @@ class DecisionInputs:
     offered_tok_s: what nodes without a queue are offered, with headroom; see domain.demand.
     biases: by node, what it is off its model by; see domain.calibration.
     silence: what may still fall silent without anybody being cut for it.
+    cut_only: nodes that may be cut and never raised, with the most that they may hold now.
     """
 
     topology: Topology
@@ -53,6 +54,14 @@ class DecisionInputs:
     offered_tok_s: Mapping[str, float] = field(default_factory=dict)
     biases: Mapping[str, Bias] = field(default_factory=dict)
     silence: Silence = field(default_factory=Silence)
+    cut_only: Mapping[str, FixedNode] = field(default_factory=dict)
+
+    def range_w(self, node: Node) -> tuple[float, float]:
+        """The lowest and the highest sum of card limits that a free node may be given."""
+        held = self.cut_only.get(node.id)
+        if held is None:
+            return node.min_w, node.nameplate_w
+        return min(node.min_w, held.limit_w), min(node.nameplate_w, held.limit_w)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +107,7 @@ def decide(inputs: DecisionInputs) -> Outcome:
     """Split what the limits allow over the nodes that are free to move."""
     if not inputs.silence.allowed:
         return _outcome(inputs, {})
-    least_w = {node.id: node.min_w for node in inputs.topology.nodes}
+    least_w = {node.id: inputs.range_w(node)[0] for node in inputs.topology.nodes}
     least_w |= {name: fixed.limit_w for name, fixed in inputs.fixed.items()}
     return split_with_reserves(
         solve=lambda kept_w: _outcome(inputs, kept_w),
@@ -162,11 +171,12 @@ def _device(inputs: DecisionInputs, node: Node) -> Device:
     enough_tok_s = _enough_tok_s(inputs, node)
     if enough_tok_s is not None:
         points = _worth(points, enough_tok_s)
+    low_w, high_w = inputs.range_w(node)
     return Device(
         id=node.id,
         limits=(node.limit,),
-        min_w=node.draw_w(node.min_w),
-        max_w=node.draw_w(node.nameplate_w),
+        min_w=node.draw_w(low_w),
+        max_w=node.draw_w(high_w),
         tier=node.tier,
         weight=node.weight,
         points=points,
@@ -219,9 +229,10 @@ def _target(inputs: DecisionInputs, node: Node, result: Result) -> Target:
     if fixed is not None:
         draw_w = node.draw_w(fixed.limit_w)
         return Target(node.id, fixed.limit_w, draw_w, None, fixed.reason)
+    low_w, high_w = inputs.range_w(node)
     limit_w = node.limit_for(result.allocations[node.id])
-    limit_w = round(min(max(limit_w, node.min_w), node.nameplate_w) - 0.005, 2)
-    limit_w = max(limit_w, node.min_w)
+    limit_w = round(min(max(limit_w, low_w), high_w) - 0.005, 2)
+    limit_w = max(limit_w, low_w)
     return Target(
         node=node.id,
         limit_w=limit_w,
@@ -239,6 +250,8 @@ def _reason(inputs: DecisionInputs, node: Node, result: Result, limit_w: float) 
     offered_tok_s = inputs.offered_tok_s.get(node.id)
     if node.target_tok_s is not None:
         words = f"{words}; target {node.target_tok_s:,.0f} tok/s"
+    if node.id in inputs.cut_only:
+        words = f"{words}; {inputs.cut_only[node.id].reason}"
     return words if offered_tok_s is None else f"{words}; offered {offered_tok_s:,.0f} tok/s"
 
 

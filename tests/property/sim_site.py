@@ -177,6 +177,7 @@ class Site:
         self.now_s = 100.0
         self.nodes = {node.id: SimNode(node) for node in TOPOLOGY.nodes}
         self.brains: list[Brain] = []
+        self.described: dict[str, Description] = {}
         self.ledger = SimLedger()
         self.signals: dict[SignalKey, Signal] = {}
         self.events: dict[SignalKey, EventRecord] = {}
@@ -196,6 +197,7 @@ class Site:
         signals = (SignalReceived(signal, stored=True) for signal in self.signals.values())
         brain.inbox += [ArmingChanged(frozenset({"site"})), LockoutsChanged(self.locked)]
         brain.inbox += [FrontiersChanged(FRONTIERS), *signals]
+        brain.inbox += map(NodeDescribed, self.described.values())
         self.brains.append(brain)
 
     def ask(self, limit_id: str, limit_w: float, for_s: float) -> None:
@@ -250,6 +252,8 @@ class Site:
                 brain.inbox += brain.record(self.ledger)
 
     def _publish(self, message: Telemetry | Description) -> None:
+        if isinstance(message, Description):  # retained by the broker
+            self.described[message.node] = message
         for brain in self.brains:
             if isinstance(message, Telemetry):
                 item: Input = TelemetryReceived(message)
