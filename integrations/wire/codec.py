@@ -72,6 +72,7 @@ SETPOINT: Final = Shape(
         "stamp_s": number(low=0),
         "decision_id": _NAME,
     },
+    later={"release": flag()},
 )
 ACK: Final = Shape(
     Ack,

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
@@ -29,14 +29,22 @@ class Kind(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Shape(Generic[T]):
-    """A message: the class it becomes and the kind of each of its fields, in order."""
+    """A message: the class it becomes and the kind of each of its fields, in order.
+
+    later: fields that came after the first version. One that is None is left out, and one that is
+    missing takes the default of the class, so that both versions understand each other.
+    """
 
     make: Callable[..., T]
     fields: Mapping[str, Kind[Any]]
+    later: Mapping[str, Kind[Any]] = field(default_factory=dict)
 
     def encode(self, message: T) -> bytes:
         """Compact JSON in UTF-8. Raises InvalidMessage for NaN, infinity or too large a message."""
         body = {name: kind.write(getattr(message, name)) for name, kind in self.fields.items()}
+        for name, kind in self.later.items():
+            if getattr(message, name) is not None:
+                body[name] = kind.write(getattr(message, name))
         try:
             payload = json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
         except (TypeError, ValueError) as error:
@@ -53,11 +61,12 @@ class Shape(Generic[T]):
         """The message in already parsed JSON. Raises InvalidMessage."""
         if not isinstance(body, dict):
             refuse(name, "is not an object")
-        for unknown in body.keys() - self.fields.keys():
+        kinds = {**self.fields, **{key: self.later[key] for key in self.later if key in body}}
+        for unknown in body.keys() - kinds.keys():
             refuse(unknown, "is not a known field")
-        for missing in self.fields.keys() - body.keys():
+        for missing in kinds.keys() - body.keys():
             refuse(missing, "is missing")
-        return self.make(**{key: kind.read(body[key], key) for key, kind in self.fields.items()})
+        return self.make(**{key: kind.read(body[key], key) for key, kind in kinds.items()})
 
 
 def load(payload: bytes) -> Json:

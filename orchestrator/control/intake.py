@@ -26,6 +26,7 @@ from orchestrator.messages import (
     NodeDescribed,
     NodeOffline,
     PolicyChanged,
+    ReleaseRequested,
     SignalCancelled,
     SignalReceived,
     StepDown,
@@ -40,7 +41,7 @@ METER_KEPT_S = 900.0
 def absorb(state: State, item: Input, now: Moment) -> list[Effect]:
     """Take one input; returns what must be stored or done because of it alone.
 
-    GrantCommitted is left to the steering, which alone sends setpoints.
+    GrantCommitted is left to the steering, and ReleaseRequested to the releases, which send.
     """
     match item:
         case TelemetryReceived(telemetry):
@@ -57,7 +58,7 @@ def absorb(state: State, item: Input, now: Moment) -> list[Effect]:
             return _epoch(state, epoch)
         case TakenOver(takeover):
             state.lead(takeover, now.monotonic_s)
-        case GrantCommitted():
+        case GrantCommitted() | ReleaseRequested():
             pass
         case _:
             _setting(state, item)

@@ -72,6 +72,21 @@ class NodeState:
             self.pending = None
 
 
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One node that is being given back; see control.releases.
+
+    until_s: monotonic, then it is dropped. grant: what the ledger was asked for; committed:
+    whether it holds it. sent: the last fence that was sent, at sent_s.
+    """
+
+    until_s: float
+    grant: Grant | None = None
+    committed: bool = False
+    sent: Fence | None = None
+    sent_s: float = float("-inf")
+
+
 @dataclass(slots=True)
 class State:
     """Everything the control step remembers between two calls.
@@ -97,6 +112,7 @@ class State:
     policy: GridPolicy = field(default_factory=GridPolicy)
     armed: frozenset[str] = frozenset()
     locked: frozenset[str] = frozenset()
+    releases: dict[str, Release] = field(default_factory=dict)
     frontiers: Mapping[str, Frontier] = field(default_factory=dict)
     surfaces: Mapping[str, Surface] = field(default_factory=dict)
     meters: dict[str, deque[tuple[float, MeterReading]]] = field(default_factory=dict)

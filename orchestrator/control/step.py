@@ -7,6 +7,7 @@ the ledger has answered.
 
 from collections.abc import Sequence
 
+from orchestrator.control import releases
 from orchestrator.control.ceilings import advance, judge
 from orchestrator.control.intake import absorb
 from orchestrator.control.silence import silence
@@ -44,12 +45,14 @@ def step(state: State, inputs: Sequence[Input], now: Moment) -> list[Effect]:
     records: list[Effect] = []
     for item in inputs:
         records += absorb(state, item, now)
+        releases.hear(state, item, now)
     records += advance(state, now)
     decision = _decide_if_due(state, now)
     sends = steer(state, now)
     for item in inputs:
         if isinstance(item, GrantCommitted):
             sends += send_granted(state, item, now)
+    sends += releases.proceed(state, now)
     if decision is not None:
         records.append(StoreDecision(decision))
     return [*sends, *records, *judge(state, now), *lower_ledger(state)]

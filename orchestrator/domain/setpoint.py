@@ -26,6 +26,8 @@ class Setpoint:
         best tokens per second within the limit.
     ttl_s: the lease ends at stamp_s + ttl_s on the agent's own clock.
     incarnation, stamp_s: echo of the telemetry this setpoint is based on.
+    release: True gives the node back: its cards return to their limits from before Ballast, and
+        the lease ends without a descent. None in every other setpoint.
     """
 
     node: str
@@ -36,6 +38,7 @@ class Setpoint:
     incarnation: str
     stamp_s: float
     decision_id: str
+    release: bool | None = None
 
     @property
     def ends_s(self) -> float:

@@ -18,8 +18,10 @@ from orchestrator.messages import (
     BudgetsChanged,
     LockoutsChanged,
     PolicyChanged,
+    ReleaseRequested,
 )
 from orchestrator.ports import Control
+from orchestrator.services.release_check import check_release
 from orchestrator.services.repositories import Arming, Audit, Budgets, Lockouts, Policies
 
 MAX_REASON = 500
@@ -75,8 +77,8 @@ class Operations:
         saved = self.saved(budget)
         if not saved.guaranteed and not as_best_effort:
             raise UnsafeChange(
-                f"limit_w: {budget.limit_w:.0f} W is {saved.note}. Raise it, or send "
-                '"best_effort": true'
+                f"limit_w: {budget.limit_w:.0f} W cannot be guaranteed, {saved.note}. "
+                'Raise it, or send "best_effort": true'
             )
         words = "" if saved.guaranteed else ", as best effort"
         with self._lock:
@@ -138,6 +140,20 @@ class Operations:
             self._lockouts.release(node_id)
             self._note(who, "node.released", node_id)
             self._control.submit(LockoutsChanged(self._lockouts.locked()))
+
+    def give_back(self, node_id: str, reason: str, who: str) -> None:
+        """Let a node's cards return to their limits from before Ballast, and lock it out.
+
+        It is charged at nameplate from now on. Raises NotFound for a node nobody registered,
+        Conflict for one that is not heard of, and UnsafeChange if its nameplate does not fit.
+        """
+        self._check_node(node_id)
+        with self._lock:
+            check_release(self._control.snapshot(), self._topology.node_by_id[node_id])
+            self._lockouts.lock(node_id, reason[:MAX_REASON], who)
+            self._note(who, "node.given-back", node_id, reason[:MAX_REASON])
+            self._control.submit(LockoutsChanged(self._lockouts.locked()))
+            self._control.submit(ReleaseRequested(node_id))
 
     def _check_node(self, node_id: str) -> None:
         if node_id not in self._topology.node_by_id:

@@ -35,6 +35,7 @@ from orchestrator.messages import (
     LowerLedger,
     NodeDescribed,
     NodeOffline,
+    ReleaseRequested,
     SendSetpoint,
     SignalCancelled,
     SignalReceived,
@@ -219,6 +220,12 @@ class Site:
         for brain in self.brains:
             brain.inbox.append(LockoutsChanged(names))
 
+    def give_back(self, name: str) -> None:
+        """An operator takes a node out of Ballast's hands for good."""
+        self.lock_out(self.locked | {name})
+        for brain in self.brains:
+            brain.inbox.append(ReleaseRequested(name))
+
     def cancel(self, index: int) -> None:
         if self.signals:
             key = sorted(self.signals)[index % len(self.signals)]
@@ -286,8 +293,11 @@ class Site:
         match effect:
             case SendSetpoint(setpoint, kind):
                 _check_order(brain, setpoint)
-                assert setpoint.node not in brain.state.locked, "sent to a locked node"
-                if kind == "raise":
+                locked = setpoint.node in brain.state.locked
+                assert locked == bool(setpoint.release), "sent to a locked node"
+                if setpoint.release:
+                    self._check_release(brain.state, setpoint)
+                elif kind == "raise":
                     self._check_raise(brain.state, setpoint)
                 else:
                     assert setpoint.limit_w <= held_w[setpoint.node] + EPSILON_W, "hidden raise"
@@ -299,6 +309,15 @@ class Site:
                 self.events[event.key] = event
             case _:
                 brain.queue.append(effect)
+
+    def _check_release(self, state: State, setpoint: Setpoint) -> None:
+        """The ledger holds it, it fits under every limit, and we still lead."""
+        held_w = self.ledger.held_w.get(setpoint.node, 0.0)
+        assert setpoint.limit_w <= held_w, "given back before the ledger held it"
+        assert not state.superseded, "given back by a leader that was superseded"
+        exposed_w = exposures_w(state, self.now_s)
+        for limit_id in TOPOLOGY.path_of[setpoint.node]:
+            assert exposed_w[limit_id] <= state.bounds[limit_id].limit_w + EPSILON_W
 
     def _check_raise(self, state: State, setpoint: Setpoint) -> None:
         """The ledger holds it, the newest decision wants it, and we still lead."""

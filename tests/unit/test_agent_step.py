@@ -1,6 +1,7 @@
 """What one step composes: order of effects, reports, descriptions, gaps."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from agents.core import agent
 from agents.core.agent import AgentState, Identity
@@ -237,3 +238,36 @@ def test_a_tightening_needs_no_reading() -> None:
     node.step()
     effects = node.step(node.setpoint(800.0), reading=Reading(node.now_s, None))
     assert [e.limit_w for e in effects if isinstance(e, WriteCap)] == [400.0, 400.0]
+
+
+def release(node: Node) -> Setpoint:
+    return replace(node.setpoint(1400.0), release=True)
+
+
+def test_a_release_brings_the_cards_back_to_their_limits_from_before() -> None:
+    """They differed; afterwards the agent is as it was before its first setpoint."""
+    node = Node()
+    node.limits_w = {"a": 600.0, "b": 500.0}
+    node.step()
+    node.step(node.setpoint(400.0))
+    node.wait(0.5)
+    node.step()
+    assert sum(node.limits_w.values()) == 400.0
+    node.step(release(node))
+    for _ in range(70):
+        node.wait(0.5)
+        effects = node.step()
+    assert node.limits_w == {"a": 600.0, "b": 500.0}
+    assert report(effects).lease == "none"
+    assert not node.state.record.armed
+    assert not [e for e in effects if isinstance(e, WriteCap | SetBatch | Journal)]
+
+
+def test_a_release_is_refused_when_nobody_knows_where_the_cards_were() -> None:
+    node = Node(Record(armed=True))
+    node.limits_w = {"a": 250.0, "b": 250.0}
+    node.step()
+    (ack,) = [m for m in messages(node.step(release(node))) if isinstance(m, Ack)]
+    assert not ack.accepted
+    assert "journal does not know" in ack.reason
+    assert node.limits_w == {"a": 250.0, "b": 250.0}

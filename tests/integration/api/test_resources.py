@@ -6,6 +6,7 @@ import math
 import random
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -23,6 +24,7 @@ from orchestrator.messages import (
     FrontiersChanged,
     LockoutsChanged,
     PolicyChanged,
+    ReleaseRequested,
 )
 from orchestrator.store.decisions import Decisions
 from orchestrator.store.events import Events
@@ -190,6 +192,37 @@ def test_racks_are_armed_and_nodes_locked_out(bench: ApiBench) -> None:
     assert client.delete("/api/v1/nodes/node-1/lockout").status_code == 204
     assert bench.control.last(LockoutsChanged) == LockoutsChanged(frozenset())
     assert {line.who for line in bench.audit.list()} == {"operator"}
+
+
+def test_a_node_is_given_back_when_its_nameplate_fits(bench: ApiBench) -> None:
+    answer = bench.client().post("/api/v1/nodes/node-1/release", json={"reason": "uninstall"})
+    assert answer.status_code == 202
+    assert bench.control.last(LockoutsChanged) == LockoutsChanged(frozenset({"node-1"}))
+    assert bench.control.last(ReleaseRequested) == ReleaseRequested("node-1")
+    (line,) = bench.audit.list()
+    assert (line.action, line.subject, line.detail) == ("node.given-back", "node-1", "uninstall")
+
+
+@pytest.mark.parametrize(
+    ("change", "node", "status", "said"),
+    [
+        ({"exposure_w": 14_000.0}, {}, 409, "rack-a would come to 15680 W of 15000 W"),
+        ({}, {"status": "silent"}, 409, "node-1 is not heard of"),
+        ({}, {"age_s": None}, 409, "node-1 is not heard of"),
+    ],
+)
+def test_a_node_that_does_not_fit_or_is_silent_is_not_given_back(
+    bench: ApiBench, change: dict[str, Any], node: dict[str, Any], status: int, said: str
+) -> None:
+    shown = a_snapshot()
+    limits = (shown.limits[0], replace(shown.limits[1], **change))
+    nodes = (replace(shown.nodes[0], **node), shown.nodes[1])
+    bench.control.shown = replace(shown, limits=limits, nodes=nodes)
+    answer = bench.client().post("/api/v1/nodes/node-1/release", json={"reason": "uninstall"})
+    assert answer.status_code == status
+    assert said in answer.json()["detail"]
+    assert bench.audit.list() == []
+    assert bench.control.inputs == []
 
 
 def test_the_timeline_shows_what_is_to_come(bench: ApiBench) -> None:
