@@ -7,14 +7,12 @@ fenced and leased. It is dropped when the agent has followed it, the lockout end
 
 from dataclasses import replace
 
-from orchestrator.control.silence import silence
 from orchestrator.control.state import Release, State
 from orchestrator.domain.budget import available_w
 from orchestrator.domain.exposure import Hold, draws_under_w, with_hold, with_sent, without_hold
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.rollout import EPSILON_W
 from orchestrator.domain.setpoint import Fence, Setpoint
-from orchestrator.domain.silence import reserves_w
 from orchestrator.domain.topology import Node
 from orchestrator.messages import (
     CommitGrants,
@@ -88,11 +86,8 @@ def _may_go(state: State, node: Node, now_s: float) -> bool:
     draws_w = draws_under_w(state.topology, charged_w)
     ceilings_w = {limit_id: bound.limit_w for limit_id, bound in state.bounds.items()}
     rooms_w = available_w(state.topology, ceilings_w)
-    kept_w = reserves_w(state.topology, silence(state, now_s), charged_w)
-    return all(
-        draws_w[limit_id] + kept_w.get(limit_id, 0.0) <= rooms_w[limit_id] + EPSILON_W
-        for limit_id in state.topology.path_of[node.id]
-    )
+    path = state.topology.path_of[node.id]
+    return all(draws_w[limit_id] <= rooms_w[limit_id] + EPSILON_W for limit_id in path)
 
 
 def _ask(state: State, node: Node, release: Release) -> Effect:

@@ -19,7 +19,8 @@ def check_release(snapshot: Snapshot, node: Node) -> None:
     problems = [words for words in full if words]
     if problems:
         raise UnsafeChange(
-            f"{node.id} does not fit at nameplate: {'; '.join(problems)}. Lower other nodes first"
+            f"{node.id} does not fit at nameplate: {'; '.join(problems)}. Lock it out first, "
+            "so that the others make room"
         )
 
 

@@ -21,7 +21,8 @@ LOWEST_W = {"site": 2100.0, "rack-1": 950.0, "rack-2": 1000.0}
 events = st.tuples(
     st.sampled_from(
         ("ask", "ask", "cancel", "kill", "start", "reboot", "freeze", "crash", "rival", "retire",
-         "ledger fails", "ledger heals", "lock out", "release", "give back", "offline", "wait", "wait")
+         "ledger fails", "ledger heals", "lock out", "release", "give back", "offline", "wait",
+         "wait")
     ),
     st.integers(0, 3),
     st.floats(0.0, 1.0),

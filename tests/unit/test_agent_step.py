@@ -253,7 +253,7 @@ def test_a_release_brings_the_cards_back_to_their_limits_from_before() -> None:
     node.wait(0.5)
     node.step()
     assert sum(node.limits_w.values()) == 400.0
-    node.step(release(node))
+    effects = node.step(release(node))
     for _ in range(70):
         node.wait(0.5)
         effects = node.step()
