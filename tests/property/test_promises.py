@@ -9,11 +9,11 @@ from tests.property.sim_site import (
     EPSILON_W,
     SETTINGS,
     TICK_S,
-    TOPOLOGY,
     Site,
     Weather,
     exposures_w,
 )
+from tests.property.sim_tree import TOPOLOGY
 
 LIMITS = ("site", "rack-1", "rack-2")
 LOWEST_W = {"site": 2100.0, "rack-1": 950.0, "rack-2": 1000.0}
