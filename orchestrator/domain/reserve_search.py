@@ -1,22 +1,25 @@
-"""The smallest reserves that a split of watts can do with, where they depend on the split itself.
+"""Small reserves that a split of watts can do with, where they depend on the split itself.
 
 Every node that gets more adds less when it falls silent, so the reserves that a split needs are
-known only after it. They are searched for from both sides; what is returned always keeps them.
+known only after it. Where many nodes share a limit, a few rounds reach the reserves that a split
+needs exactly. Where nearly all of them may fall silent, what is kept free hardly matters, and half
+as much is tried as long as that does too. What is returned always keeps its own reserves.
 """
 
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-ROUNDS = 10
+ROUNDS = 8
 CLOSE_W = 1.0
 T = TypeVar("T")
+Watts = Mapping[str, float]
 
 
 def split_with_reserves(
-    solve: Callable[[Mapping[str, float]], T],
-    needed: Callable[[T], Mapping[str, float]],
+    solve: Callable[[Watts], T],
+    needed: Callable[[T], Watts],
     short: Callable[[T], frozenset[str]],
-    largest_w: Mapping[str, float],
+    largest_w: Watts,
 ) -> T:
     """The best split found among those that keep their own reserves.
 
@@ -24,19 +27,40 @@ def split_with_reserves(
     short: the limits where a split and what it needs do not fit. largest_w: enough for any split.
     """
     best = solve(largest_w)
-    low_w = dict.fromkeys(largest_w, 0.0)
-    high_w = {limit_id: min(largest_w[limit_id], w) for limit_id, w in needed(best).items()}
+    kept_w = _smaller(largest_w, needed(best))
     for _ in range(ROUNDS):
-        if all(high_w[limit_id] - low_w[limit_id] <= CLOSE_W for limit_id in high_w):
+        found = solve(kept_w)
+        if short(found):
             break
-        middle_w = {limit_id: (low_w[limit_id] + high_w[limit_id]) / 2 for limit_id in high_w}
-        found = solve(middle_w)
-        failed, needs_w = short(found), needed(found)
-        if not failed:
-            best = found
-        for limit_id, tried_w in middle_w.items():
-            if limit_id in failed:
-                low_w[limit_id] = tried_w
-            else:
-                high_w[limit_id] = min(tried_w, needs_w[limit_id])
+        best, before_w = found, kept_w
+        kept_w = _smaller(kept_w, needed(best))
+        if all(before_w[limit_id] - kept_w[limit_id] <= CLOSE_W for limit_id in kept_w):
+            break
+    return _halved(solve, needed, short, best, kept_w)
+
+
+def _halved(
+    solve: Callable[[Watts], T],
+    needed: Callable[[T], Watts],
+    short: Callable[[T], frozenset[str]],
+    best: T,
+    kept_w: Watts,
+) -> T:
+    """Try half of every reserve until that is too little."""
+    halving = frozenset(kept_w)
+    for _ in range(ROUNDS):
+        halving = frozenset(limit_id for limit_id in halving if kept_w[limit_id] > CLOSE_W)
+        if not halving:
+            break
+        tried_w = {name: w / 2 if name in halving else w for name, w in kept_w.items()}
+        found = solve(tried_w)
+        failed = short(found)
+        if failed:
+            halving = halving - failed if halving & failed else frozenset()
+        else:
+            best, kept_w = found, _smaller(tried_w, needed(found))
     return best
+
+
+def _smaller(one_w: Watts, other_w: Watts) -> dict[str, float]:
+    return {limit_id: min(watts, other_w[limit_id]) for limit_id, watts in one_w.items()}
