@@ -19,6 +19,7 @@ from agents.core.lease import Terms
 from agents.core.options import Service
 from agents.heartbeat import Heartbeat
 from agents.journal import Journal
+from agents.log import log_to_stderr
 from agents.loop import AgentLoop, Outside, Pace
 from agents.ports import Transport
 from integrations.messaging.access import node_principal
@@ -75,7 +76,7 @@ def _knobs(config: AgentConfig, engine: bool) -> tuple[str, ...]:
 
 def run(config: AgentConfig) -> None:
     """Run an agent until SIGTERM or SIGINT. Raises ConfigurationError."""
-    _log_to_stderr()
+    log_to_stderr()
     loop = compose(config)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stop())
@@ -141,20 +142,6 @@ def _heartbeat(config: AgentConfig) -> Heartbeat:
             f"--stall-s={config.watchdog_stall_s}",
             *(f"--uuid={uuid}" for uuid in config.gpu_uuids),
         ]
-    )
-
-
-def _log_to_stderr() -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(
-                key_order=["timestamp", "level", "event"], bool_as_flag=False
-            ),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
 
 

@@ -2,12 +2,15 @@
 
 import fcntl
 import json
+import math
 import os
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from agents.core.effects import Record
+from agents.core.shed import Slot
 from orchestrator.domain.errors import ConfigurationError
+from orchestrator.domain.setpoint import Fence
 
 MAX_BYTES = 64 * 1024
 
@@ -15,7 +18,8 @@ MAX_BYTES = 64 * 1024
 class Journal:
     """A small JSON file, replaced as a whole.
 
-    {"armed": true, "highest_epoch": 7, "prior_w": {"GPU-1": 700.0}}
+    {"armed": true, "highest_epoch": 7, "prior_w": {"GPU-1": 700.0},
+     "shed": {"fence": [7, 3], "level": 4, "cap_w": 2900.0}}
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,6 +48,11 @@ class Journal:
             "highest_epoch": record.highest_epoch,
             "prior_w": dict(record.prior_w),
             "locked": record.locked,
+            "shed": {
+                "fence": [record.shed.fence.epoch, record.shed.fence.sequence],
+                "level": record.shed.level,
+                "cap_w": record.shed.cap_w,
+            },
         }
         with fresh.open("wb") as file:
             file.write(json.dumps(body).encode())
@@ -90,7 +99,17 @@ def _record(raw: bytes) -> Record:
     if not isinstance(armed, bool) or not isinstance(epoch, int) or epoch < 0:
         raise ValueError("a field has the wrong type")
     prior_w = {str(uuid): float(watts) for uuid, watts in prior_w.items()}
-    return Record(armed, epoch, prior_w, locked=body.get("locked", False) is True)
+    locked = body.get("locked", False) is True
+    return Record(armed, epoch, prior_w, locked, _slot(body["shed"]) if "shed" in body else Slot())
+
+
+def _slot(body: dict[str, Any]) -> Slot:
+    (epoch, sequence), level = body["fence"], body["level"]
+    cap_w = None if body["cap_w"] is None else float(body["cap_w"])
+    whole = all(isinstance(value, int) for value in (epoch, sequence, level))
+    if not whole or not (cap_w is None or 0 <= cap_w < math.inf):
+        raise ValueError("a field of the shed has the wrong type")
+    return Slot(Fence(epoch, sequence), level, cap_w)
 
 
 def _lock(path: Path) -> IO[bytes] | None:

@@ -107,6 +107,8 @@ class AgentLoop:
         transport = self._out.transport
         transport.subscribe(self._topic("setpoint"), self._taker(codec.SETPOINT), qos=1)
         transport.subscribe(self._topic("frontier"), self._taker(codec.FRONTIER), qos=1)
+        transport.subscribe(self._topic("shed-table"), self._taker(codec.NODE_TABLE), qos=1)
+        transport.subscribe(topics.shed(self._site), self._taker(codec.SHED), qos=1)
         transport.on_connect(lambda: self._inbox.put(Connected()))
         transport.start()
 

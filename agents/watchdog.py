@@ -12,6 +12,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -122,7 +123,8 @@ class Watchdog:
             self._watch = replace(self._watch, calm=True, dismissed=orphaned)
         except GpuError as error:
             self._tries += 1
-            sys.stderr.write(f"watchdog: {error}\n")
+            with suppress(OSError):  # a full disk under the log must not keep it from trying
+                sys.stderr.write(f"watchdog: {error}\n")
             gone = orphaned and self._tries >= MAX_TRIES
             self._watch = replace(self._watch, dismissed=gone)
             self._postpone(now_s + RETRY_S)

@@ -8,6 +8,7 @@ from orchestrator.domain.decision import Decision
 from orchestrator.domain.events import EventRecord, Shortfall
 from orchestrator.domain.frontier import Frontier
 from orchestrator.domain.setpoint import Fence, Setpoint
+from orchestrator.domain.shed import Shed
 from orchestrator.domain.signals import Signal, SignalKey
 from orchestrator.domain.telemetry import Description, MeterReading, Telemetry
 from orchestrator.ports import Grant, Takeover
@@ -148,6 +149,13 @@ class SendSetpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class SendShed:
+    """Broadcast a shed, or a canary, to the whole site."""
+
+    shed: Shed
+
+
+@dataclass(frozen=True, slots=True)
 class CommitGrants:
     """Write raises ahead; the answer comes back as GrantCommitted or GrantFailed."""
 
@@ -185,6 +193,7 @@ class StepDown:
 
 Effect = (
     SendSetpoint
+    | SendShed
     | CommitGrants
     | LowerLedger
     | StoreDecision

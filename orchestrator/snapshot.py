@@ -40,6 +40,8 @@ class NodeView:
     the last decision wants. age_s: since its last telemetry. tok_s_bias, power_bias: factors on its
     model that decisions use, learned from it. drift_s: for how long the evidence has been outside
     the model's error band, in seconds of evidence. cut_only: why it is never raised, else empty.
+    sheddable: whether it has proven lately that broadcasts reach it. shed_level: in force on it, 0
+    for none.
     """
 
     id: str
@@ -67,6 +69,8 @@ class NodeView:
     drift_s: float = 0.0
     agent_version: str | None = None
     cut_only: str = ""
+    sheddable: bool = False
+    shed_level: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

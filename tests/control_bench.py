@@ -8,6 +8,7 @@ from orchestrator.control.state import ControlSettings, State, new_state
 from orchestrator.control.step import step
 from orchestrator.domain.events import EventRecord
 from orchestrator.domain.setpoint import NO_FENCE, Fence, Setpoint
+from orchestrator.domain.shed import Shed
 from orchestrator.domain.telemetry import Description, MeterReading, Telemetry
 from orchestrator.domain.topology import Node, Topology
 from orchestrator.messages import (
@@ -19,6 +20,7 @@ from orchestrator.messages import (
     MeterRead,
     NodeDescribed,
     SendSetpoint,
+    SendShed,
     TelemetryReceived,
 )
 from orchestrator.ports import Takeover
@@ -30,7 +32,11 @@ SETTINGS = ControlSettings("lab", ttl_s=6.0, baseline_window_s=5.0, recovery_s=2
 
 @dataclass
 class Agent:
-    """A node that does what it is told; deaf: setpoints do not reach it, mute: it says nothing."""
+    """A node that does what it is told.
+
+    deaf: nothing reaches it; mute: it says nothing; lost: sheds do not reach it, and so it never
+    shows them, nor canaries.
+    """
 
     name: str
     enforced_w: float = 1000.0
@@ -41,6 +47,9 @@ class Agent:
     highest_epoch: int = 0
     deaf: bool = False
     mute: bool = False
+    lost: bool = False
+    shed: Fence | None = None
+    canary: Fence | None = None
     extra: dict[str, object] = field(default_factory=dict)
 
     def take(self, setpoint: Setpoint, now_s: float) -> None:
@@ -50,6 +59,14 @@ class Agent:
             self.enforced_w, self.changed_s = setpoint.limit_w, now_s
         self.fence, self.lease = setpoint.fence, "held"
         self.highest_epoch = max(self.highest_epoch, setpoint.fence.epoch)
+
+    def hear(self, shed: Shed) -> None:
+        if self.deaf or self.lost:
+            return
+        if shed.canary:
+            self.canary = shed.fence
+        else:
+            self.shed = shed.fence
 
     def report(self, now_s: float) -> Telemetry:
         said = report(
@@ -62,6 +79,7 @@ class Agent:
             settled_s=now_s - self.changed_s,
             highest_epoch=self.highest_epoch,
         )
+        said = replace(said, shed=self.shed, canary=self.canary)
         return replace(said, **self.extra)  # type: ignore[arg-type]
 
 
@@ -128,6 +146,9 @@ class Bench:
             match effect:
                 case SendSetpoint(setpoint):
                     self.agents[setpoint.node].take(setpoint, self.now_s)
+                case SendShed(shed):
+                    for agent in self.agents.values():
+                        agent.hear(shed)
                 case CommitGrants(grants):
                     self.waiting += [GrantCommitted(g.node, g.fence) for g in grants]
                 case _:

@@ -11,6 +11,7 @@ from typing import Final
 
 from agents.core import guard as guards
 from agents.core import lease as leases
+from agents.core import shed as sheds_of
 from agents.core import snapshot
 from agents.core.clocks import Clocks, answered, asked, to_ask
 from agents.core.effects import (
@@ -30,10 +31,12 @@ from agents.core.effects import (
 from agents.core.guard import Demand, Guard
 from agents.core.lease import Lease, Terms
 from agents.core.options import Order, Service
+from agents.core.shed import Sheds
 from agents.core.snapshot import Meters
 from agents.core.tuning import Plant, Tuner, batch_of, tune
 from orchestrator.domain.frontier import Frontier
 from orchestrator.domain.setpoint import Ack, Setpoint
+from orchestrator.domain.shed import NodeTable, Shed
 from orchestrator.domain.telemetry import Description, Telemetry
 
 MAX_GAP_S: Final = 2.0
@@ -74,13 +77,20 @@ class AgentState:
     now_s: float | None = None
     announce: bool = False
     clocks: Clocks = field(default_factory=Clocks)
+    sheds: Sheds = field(default_factory=Sheds)
+
+    @property
+    def ceiling_w(self) -> float | None:
+        """The sum of caps in force, of lease and shed; None while nothing may be touched."""
+        return self.sheds.ceiling_w(self.lease)
 
 
 def start(terms: Terms, identity: Identity, incarnation: str, record: Record) -> AgentState:
     """The state of a process that has just started, knowing only its journal."""
     lease = Lease(incarnation, armed=record.armed, highest_epoch=record.highest_epoch)
     clocks = Clocks(known=not record.locked)
-    return AgentState(terms, identity, lease, incarnation, record, clocks=clocks)
+    sheds = Sheds(record.shed)
+    return AgentState(terms, identity, lease, incarnation, record, clocks=clocks, sheds=sheds)
 
 
 def step(
@@ -135,7 +145,7 @@ def _receive(
 ) -> tuple[AgentState, list[Ack]]:
     lease = leases.advance(state.terms, state.lease, state.guard.enforced_w, now_s)
     frontier, announce, acks = state.frontier, state.announce, []
-    clocks = state.clocks
+    clocks, sheds = state.clocks, state.sheds
     for message in inbox:
         match message:
             case Setpoint(release=True) if not state.record.prior_w:
@@ -144,7 +154,14 @@ def _receive(
                 lease, ack = leases.receive(
                     state.terms, lease, message, state.guard.enforced_w, now_s
                 )
+                sheds = sheds_of.release(sheds, lease, message)
                 acks.append(_limited(ack, message, state.guard))
+            case Shed():
+                sheds, lease = sheds_of.hear(
+                    state.terms, sheds, lease, message, state.guard.enforced_w
+                )
+            case NodeTable():
+                sheds = sheds_of.learn(state.terms, sheds, message)
             case Frontier():
                 frontier = _suitable(state, message)
             case Connected():
@@ -154,7 +171,7 @@ def _receive(
             case WriteResult():
                 pass
     state = replace(state, lease=lease, frontier=frontier, announce=announce)
-    return replace(state, clocks=clocks), acks
+    return replace(state, clocks=clocks, sheds=sheds), acks
 
 
 def _nowhere_to_return(state: AgentState, setpoint: Setpoint) -> Ack:
@@ -184,20 +201,22 @@ def _unlocked(frontier: Frontier) -> Frontier:
 
 
 def _record(state: AgentState) -> tuple[AgentState, list[Effect]]:
-    lease, record = state.lease, state.record
+    lease, record, slot = state.lease, state.record, state.sheds.slot
     freed = record.locked and state.clocks == Clocks()
-    if (lease.armed, lease.highest_epoch) == (record.armed, record.highest_epoch) and not freed:
+    known = (record.armed, record.highest_epoch, record.shed)
+    if (lease.armed, lease.highest_epoch, slot) == known and not freed:
         return state, []
     prior_w = record.prior_w
     if not record.armed:
         prior_w = {uuid: card.reading.enforced_w for uuid, card in state.guard.cards.items()}
-    record = Record(lease.armed, lease.highest_epoch, prior_w, record.locked and not freed)
+    locked = record.locked and not freed
+    record = Record(lease.armed, lease.highest_epoch, prior_w, locked, slot)
     return replace(state, record=record), [Journal(record)]
 
 
 def _tune(state: AgentState, reading: Reading, now_s: float) -> AgentState:
-    lease = state.lease
-    if lease.ceiling_w is None or lease.setpoint is None or not state.guard.cards:
+    lease, ceiling_w = state.lease, state.ceiling_w
+    if ceiling_w is None or lease.setpoint is None or not state.guard.cards:
         return state
     if lease.releasing:
         return state
@@ -205,7 +224,7 @@ def _tune(state: AgentState, reading: Reading, now_s: float) -> AgentState:
     if frontier is not None and not state.clocks.usable(now_s):
         frontier = _unlocked(frontier)
     order = Order(
-        lease.ceiling_w,
+        ceiling_w,
         lease.setpoint.target_tok_s,
         frontier,
         len(state.guard.cards),
@@ -223,14 +242,14 @@ def _tune(state: AgentState, reading: Reading, now_s: float) -> AgentState:
 
 def _plan(state: AgentState) -> tuple[AgentState, tuple[WriteCap, ...]]:
     """Without a lease the caps only come down; before the first setpoint they are not touched."""
-    lease = state.lease
-    if lease.ceiling_w is None:
+    lease, ceiling_w = state.lease, state.ceiling_w
+    if ceiling_w is None:
         return state, ()
     if lease.releasing:
-        demand = Demand(lease.ceiling_w, None, may_raise=True, prior_w=state.record.prior_w)
+        demand = Demand(ceiling_w, None, may_raise=True, prior_w=state.record.prior_w)
     else:
         cap_w = state.tuner.choice.cap_w if lease.held else None
-        demand = Demand(lease.ceiling_w, cap_w, lease.held)
+        demand = Demand(ceiling_w, cap_w, lease.held)
     guard, writes = guards.plan(state.guard, demand)
     return replace(state, guard=guard), writes
 
@@ -277,6 +296,7 @@ def _report(state: AgentState, reading: Reading) -> Telemetry:
     said = snapshot.telemetry(
         state.terms.node, state.lease, state.guard, state.meters, reading, _notes(state)
     )
+    said = sheds_of.reported(said, state.sheds, state.lease)
     return replace(said, clock_mhz=state.clocks.locked_mhz if state.clocks.known else None)
 
 

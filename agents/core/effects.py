@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from agents.core.shed import Slot
 from orchestrator.domain.frontier import Frontier
 from orchestrator.domain.setpoint import Ack, Setpoint
+from orchestrator.domain.shed import NodeTable, Shed
 from orchestrator.domain.telemetry import CardReading, Description, EngineReading, Telemetry
 
 
@@ -40,7 +42,7 @@ class Connected:
     """The transport has connected: the broker may have forgotten this node."""
 
 
-Message = Setpoint | Frontier | WriteResult | ClockSet | Connected
+Message = Setpoint | Shed | NodeTable | Frontier | WriteResult | ClockSet | Connected
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +80,14 @@ class Record:
     """What outlives the process.
 
     prior_w: the cards' limits in watts before the first setpoint. locked: whether the agent may
-    have locked their clocks.
+    have locked their clocks. shed: the slot of the fast path.
     """
 
     armed: bool = False
     highest_epoch: int = 0
     prior_w: Mapping[str, float] = field(default_factory=dict)
     locked: bool = False
+    shed: Slot = field(default_factory=Slot)
 
 
 @dataclass(frozen=True, slots=True)

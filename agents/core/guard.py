@@ -2,7 +2,7 @@
 
 Decreases go first. A raise waits until the limits that all cards enforce, or may yet enforce,
 leave room for it. A limit that another hand lowered is kept; one that another hand raised is
-reported, charged, and left alone until the ceiling changes.
+reported, charged, and left alone until the ceiling changes or the lease ends.
 """
 
 from collections.abc import Iterable, Mapping
@@ -167,7 +167,7 @@ def _bounds(guard: Guard, demand: Demand) -> tuple[dict[str, float], dict[str, f
 
 def _range(card: Card, demand: Demand, *, raised: bool) -> tuple[float, float]:
     """Lowest and highest cap of a card; both its charge where it cannot or may not be written."""
-    if card.flying or raised:
+    if card.flying or (raised and demand.may_raise):
         return card.charge_w, card.charge_w
     low_w, high_w = card.reading.min_w, card.reading.max_w
     if demand.cap_w is not None:

@@ -50,6 +50,8 @@ class NodeView(TypedDict):
     tok_s_bias: NotRequired[float]
     power_bias: NotRequired[float]
     drift_s: NotRequired[float]
+    sheddable: NotRequired[bool]
+    shed_level: NotRequired[int | None]
 
 
 class EventView(TypedDict):

@@ -12,7 +12,7 @@ from integrations.wire import topics
 from orchestrator.domain.errors import ConfigurationError
 
 _REPORTS: tuple[topics.NodeKind, ...] = ("desc", "state", "telemetry", "ack")
-_ORDERS: tuple[topics.NodeKind, ...] = ("setpoint", "frontier")
+_ORDERS: tuple[topics.NodeKind, ...] = ("setpoint", "frontier", "shed-table")
 _PASSWORD = re.compile(r"(?!\$)[!#-&(-\[\]-~]{8,}")
 _LEVEL = re.compile(r"[^\s/+#*>$\0]+")
 

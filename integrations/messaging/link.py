@@ -64,13 +64,13 @@ class Link:
         """
         try:
             self._client.connect(self._address.host, self._address.port, self._keepalive_s)
+            self._client.loop_start()  # fails too when there are no file descriptors left
         except OSError as error:
             self._forget()
             raise BrokerUnavailable(
                 f"no MQTT broker answers at {self._address.url} ({error}): check that it"
                 " runs, and the configured host, port and TLS"
             ) from error
-        self._client.loop_start()
         if not self._answered.wait(CONNECT_TIMEOUT_S) or not self._accepted:
             self.close(0.0)
             raise self._failure()

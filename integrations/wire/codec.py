@@ -6,6 +6,7 @@ from typing import Final
 
 from integrations.wire.shape import (
     Shape,
+    falling,
     flag,
     identifier,
     instant,
@@ -18,11 +19,13 @@ from integrations.wire.shape import (
 )
 from orchestrator.domain.frontier import Candidate, Frontier
 from orchestrator.domain.setpoint import Ack, Fence, Setpoint
+from orchestrator.domain.shed import NodeTable, Shed
 from orchestrator.domain.telemetry import Description, Telemetry
 
 MAX_TTL_S: Final = 3600.0
 MAX_CARDS: Final = 64
 MAX_POINTS: Final = 2000
+MAX_LEVELS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ SETPOINT: Final = Shape(
         "stamp_s": number(low=0),
         "decision_id": _NAME,
     },
-    later={"release": flag()},
+    later={"releases_shed": _FENCE, "release": flag()},
 )
 ACK: Final = Shape(
     Ack,
@@ -108,6 +111,12 @@ TELEMETRY: Final = Shape(
         "notes": many(text(), MAX_CARDS),
         "clock_mhz": optional(number(low=0)),
     },
+    later={
+        "shed": _FENCE,
+        "shed_level": integer(high=MAX_LEVELS),
+        "shed_table": _NAME,
+        "canary": _FENCE,
+    },
 )
 DESCRIPTION: Final = Shape(
     Description,
@@ -133,6 +142,23 @@ FRONTIER: Final = Shape(
         "points": many(_POINT, MAX_POINTS),
         "tok_s_band": optional(number(low=0)),
         "power_band": optional(number(low=0)),
+    },
+)
+SHED: Final = Shape(
+    Shed,
+    {
+        "fence": _FENCE,
+        "level": integer(high=MAX_LEVELS),
+        "table": _NAME,
+        "decision_id": _NAME,
+    },
+)
+NODE_TABLE: Final = Shape(
+    NodeTable,
+    {
+        "node": identifier(),
+        "table": _NAME,
+        "caps_w": falling(_WATTS, MAX_LEVELS),
     },
 )
 ORCHESTRATOR_STATE: Final = Shape(OrchestratorState, {"epoch": integer(), "at": instant()})

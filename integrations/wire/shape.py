@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
 from integrations.wire.topics import check_id
@@ -190,6 +191,19 @@ def many(kind: Kind[T], max_items: int) -> Kind[tuple[T, ...]]:
         return tuple(kind.read(item, f"{name}[{index}]") for index, item in enumerate(value))
 
     return Kind(read, lambda value: [kind.write(item) for item in value])
+
+
+def falling(kind: Kind[float], max_items: int) -> Kind[tuple[float, ...]]:
+    """A list of one number at least, none higher than the one before it."""
+    listed = many(kind, max_items)
+
+    def read(value: Json, name: str) -> tuple[float, ...]:
+        found = listed.read(value, name)
+        if not found or any(after > before for before, after in pairwise(found)):
+            refuse(name, "is not a list of falling numbers")
+        return found
+
+    return Kind(read, listed.write)
 
 
 def row(make: Callable[..., T], fields: Mapping[str, Kind[Any]]) -> Kind[T]:

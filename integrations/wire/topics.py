@@ -7,7 +7,7 @@ from typing import Final, Literal, get_args
 from orchestrator.domain.errors import InvalidInput, InvalidMessage
 
 ROOT: Final = "ballast/v1"
-NodeKind = Literal["desc", "state", "telemetry", "setpoint", "ack", "frontier"]
+NodeKind = Literal["desc", "state", "telemetry", "setpoint", "ack", "frontier", "shed-table"]
 NODE_KINDS: Final[tuple[NodeKind, ...]] = get_args(NodeKind)
 _ID = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)
 

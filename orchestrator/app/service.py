@@ -33,7 +33,7 @@ from orchestrator.domain.signals import SignalBatch
 from orchestrator.messages import Input
 from orchestrator.models.fit import DEFAULT_RECIPE, Recipe
 from orchestrator.ports import Meter
-from orchestrator.runtime.clock import live_moment
+from orchestrator.runtime.clock import LiveClock
 from orchestrator.runtime.control_thread import ControlThread
 from orchestrator.runtime.credentials import ensure_secret, read_secret
 from orchestrator.runtime.frontiers import FrontierPublisher
@@ -41,6 +41,7 @@ from orchestrator.runtime.inbox import NodeInbox
 from orchestrator.runtime.meters import MeterPoller
 from orchestrator.runtime.outbox import Outbox
 from orchestrator.runtime.recorder import Recorder
+from orchestrator.runtime.shed_tables import ShedTablePublisher
 from orchestrator.runtime.web import Server, claim, end_on_signals
 from orchestrator.services.calibration import Calibration
 from orchestrator.services.event_reports import EventReports
@@ -77,10 +78,10 @@ class Service:
         self,
         settings: Settings,
         stopping: threading.Event,
-        clock: Callable[[], Moment] = live_moment,
+        clock: Callable[[], Moment] | None = None,
     ) -> None:
         self._settings = settings
-        self._clock = clock
+        self._clock = clock or LiveClock()
         self._stopping = stopping
         self._topology = settings.build_topology()
         self._repositories = open_repositories(settings, self._utc)
@@ -93,6 +94,7 @@ class Service:
         self._control = self._lead(unsafe)
         self._ingest = self._build_ingest()
         self._frontiers = FrontierPublisher(settings.site, self._topology, self._transport)
+        self._shed_tables = ShedTablePublisher(settings.site, self._topology, self._transport)
         recipe = Recipe(forms=settings.models.forms or DEFAULT_RECIPE.forms)
         self._calibration = Calibration(
             models=self._repositories.models,
@@ -295,6 +297,7 @@ class Service:
     def _greet(self) -> None:
         self._say_epoch()
         self._frontiers.publish()
+        self._shed_tables.publish()
 
     def _say_epoch(self) -> None:
         said = codec.OrchestratorState(self._state.epoch, self._utc())

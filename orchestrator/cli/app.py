@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import bench, models, twin
+from orchestrator.cli import simtest as simulation
 from orchestrator.cli.guard import DEFAULT_CONFIG, Config, guarded, run_app
 from orchestrator.domain.errors import ConfigurationError
 
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.add_typer(twin.commands, name="twin")
 app.add_typer(models.commands, name="models")
 app.add_typer(bench.commands, name="bench")
+app.command()(simulation.simtest)
 
 
 def _show_version(wanted: bool) -> None:

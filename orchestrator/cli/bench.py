@@ -118,3 +118,40 @@ def allocation(
             show(found)
 
     guarded(run)
+
+
+@commands.command()
+def failover(
+    faults: Annotated[str, typer.Option(help="Names between commas; all without any.")] = "",
+    database: Annotated[
+        str | None, typer.Option(help="URL of an empty PostgreSQL database; SQLite without it.")
+    ] = None,
+    agents: Annotated[
+        int, typer.Option(help="To time a cut to, on stand-in cards; 0 for no timing.", max=5000)
+    ] = 500,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Real faults of real processes around a cut, on a SIMULATED plant; how long a cut takes."""
+    from orchestrator.cli.guard import guarded, print_json
+
+    def run() -> None:
+        import logging
+
+        from orchestrator.bench.failover.arrival import measure
+        from orchestrator.bench.failover.report import show
+        from orchestrator.bench.failover.run import bench, chosen
+        from orchestrator.runtime.logs import configure_logs
+
+        def say(line: str) -> None:
+            typer.echo(line, err=True)
+
+        configure_logs(logging.WARNING)
+        names = [name for name in faults.split(",") if name]
+        found = bench(chosen(names), database, say)
+        found["arrivals"] = measure(agents, say) if agents > 0 else []
+        if as_json:
+            print_json(found)
+        else:
+            show(found)
+
+    guarded(run)

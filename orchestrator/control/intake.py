@@ -2,6 +2,8 @@
 
 from collections import deque
 
+from orchestrator.control.fencing import epoch_used
+from orchestrator.control.reports import lag_s, overdrawn
 from orchestrator.control.state import NodeState, State
 from orchestrator.domain.calibration import Learning, learn
 from orchestrator.domain.demand import follow
@@ -89,13 +91,15 @@ def _telemetry(state: State, telemetry: Telemetry, now: Moment) -> list[Effect]:
     node = state.nodes.get(telemetry.node)
     if node is None or not is_current(node.exposure, telemetry):
         return []
+    node.lag_s = lag_s(node, telemetry, now.monotonic_s)
     node.exposure = observe(node.exposure, telemetry, state.settings.settle_s)
+    node.overdrawn = overdrawn(node.overdrawn, telemetry)
     node.telemetry = telemetry
     node.offer = follow(node.offer, telemetry, now.monotonic_s)
     node.learning = _learn(state, node, telemetry, now)
     node.received_s = now.monotonic_s
     node.offline = False
-    return _epoch(state, telemetry.highest_epoch)
+    return _epoch(state, epoch_used(state, node, telemetry))
 
 
 def _learn(state: State, node: NodeState, telemetry: Telemetry, now: Moment) -> Learning | None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from orchestrator.control.broadcasts import Broadcasts
 from orchestrator.domain.agent_versions import objection
 from orchestrator.domain.budget import Budget, GridPolicy
 from orchestrator.domain.calibration import Learning
@@ -51,19 +52,36 @@ class ControlSettings:
 
 @dataclass(slots=True)
 class NodeState:
-    """What is known of one node. received_s: monotonic time of the last current telemetry."""
+    """What is known of one node.
+
+    received_s: monotonic time of the last current telemetry. lag_s: ours less the agent's clock, by
+    the quickest report of its incarnation. overdrawn: its cards enforce more than its lease says.
+    unheard: setpoints sent since the last one that its telemetry has named.
+    """
 
     exposure: NodeExposure
     ledger_w: float | None
     telemetry: Telemetry | None = None
     received_s: float = float("-inf")
+    lag_s: float | None = None
+    overdrawn: bool = False
     description: Description | None = None
     offline: bool = False
     sent: Setpoint | None = None
     sent_s: float = float("-inf")
+    unheard: int = 0
     pending: Grant | None = None
     offer: Offer | None = None
     learning: Learning | None = None
+
+    def age_s(self, now_s: float) -> float:
+        """How old what we know of it is: reports that waited on the way are as old as their stamp.
+
+        A report that was quick cannot be told from one that was not, but the next ones can.
+        """
+        if self.telemetry is None or self.lag_s is None:
+            return float("inf")
+        return now_s - min(self.received_s, self.telemetry.stamp_s + self.lag_s)
 
     def withdraw(self) -> None:
         """Drop a raise that was not sent yet; one that the ledger still answers is not sent."""
@@ -125,6 +143,7 @@ class State:
     ramps: Ramps = field(default_factory=Ramps)
     exposure_watch: ShortfallWatch = field(default_factory=lambda: ShortfallWatch(measured=False))
     meter_watch: ShortfallWatch = field(default_factory=lambda: ShortfallWatch(measured=True))
+    broadcasts: Broadcasts = field(default_factory=Broadcasts)
 
     def hold_raises(self, problems: Sequence[str]) -> None:
         """Only tighten from now on, under every epoch, if there are problems."""
@@ -165,7 +184,7 @@ class State:
             return "locked"
         if known.telemetry is None:
             return "unknown"
-        if known.offline or now_s - known.received_s > self.settings.stale_s:
+        if known.offline or known.age_s(now_s) > self.settings.stale_s:
             return "silent"
         if not self.is_armed(node):
             return "shadow"

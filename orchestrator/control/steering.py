@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from orchestrator.control.shedding import released_by, shed
 from orchestrator.control.silence import silence
 from orchestrator.control.state import NodeState, State
 from orchestrator.domain.budget import available_w
@@ -20,14 +21,16 @@ from orchestrator.messages import (
 from orchestrator.ports import Grant
 
 MOVABLE = ("following", "fail-safe")
+PATIENCE = 3
 
 
 def steer(state: State, now: Moment) -> list[Effect]:
-    """Decreases first, then renewals of leases, then the raises that the ledger must hold first."""
+    """The broadcast first, then decreases, renewals, and the raises that the ledger must hold."""
     wanted_w = _wanted_w(state, now.monotonic_s)
     _withdraw_overtaken(state, wanted_w)
     standings = _standings(state, wanted_w, now.monotonic_s)
     down = decreases(standings)
+    sheds = shed(state, standings, down, now)
     moved = {move.node for move in down}
     due = [
         Move(name, standings[name].present_w, "renewal")
@@ -35,7 +38,7 @@ def steer(state: State, now: Moment) -> list[Effect]:
         if not state.superseded and _renewal_due(state, state.nodes[name], now.monotonic_s)
     ]
     sends = [_send(state, move, now) for move in (*down, *due)]
-    return [*sends, *_grant(state, standings, moved, now)]
+    return [*sheds, *sends, *_grant(state, standings, moved, now)]
 
 
 def send_granted(state: State, committed: GrantCommitted, now: Moment) -> list[Effect]:
@@ -105,6 +108,11 @@ def _may_want_w(state: State, node: Node, target_w: float, now_s: float) -> floa
     return target_w if held_w is None else min(target_w, held_w)
 
 
+def _decided(state: State, name: str) -> bool:
+    """Whether the decision in force has a target for the node."""
+    return state.decision is not None and name not in state.decision.inputs.fixed
+
+
 def _withdraw_overtaken(state: State, wanted_w: Mapping[str, float | None]) -> None:
     """Drop raises that wait for the ledger and that nobody wants, or may send, any more."""
     for name, node in state.nodes.items():
@@ -141,7 +149,9 @@ def _renewal_due(state: State, node: NodeState, now_s: float) -> bool:
     age_s = now_s - node.sent_s
     if age_s >= state.settings.ttl_s / 3:
         return True
-    lost = node.telemetry.fence < node.sent.fence and age_s > state.settings.resend_after_s
+    # Ever slower: on a path that is only slow, what is sent again is what keeps it slow.
+    patience_s = state.settings.resend_after_s * 2.0 ** min(node.unheard - 1, PATIENCE)
+    lost = node.telemetry.fence < node.sent.fence and age_s > patience_s
     return lost and node.pending is None
 
 
@@ -193,7 +203,10 @@ def _publish(state: State, move: Move, fence: Fence, now: Moment) -> Effect:
         incarnation=node.telemetry.incarnation,
         stamp_s=node.telemetry.stamp_s,
         decision_id=state.decision.id if state.decision else "",
+        releases_shed=released_by(state, node, decided=_decided(state, move.node), kind=move.kind),
     )
     node.exposure = with_sent(node.exposure, Hold(fence, setpoint.limit_w, setpoint.incarnation))
+    heard = node.sent is None or node.telemetry.fence >= node.sent.fence
+    node.unheard = 1 if heard else node.unheard + 1
     node.sent, node.sent_s = setpoint, now.monotonic_s
     return SendSetpoint(setpoint, move.kind)

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from orchestrator.control import releases
 from orchestrator.control.ceilings import advance, judge
 from orchestrator.control.intake import absorb
+from orchestrator.control.shedding import canary
 from orchestrator.control.silence import silence
 from orchestrator.control.state import State
-from orchestrator.control.steering import lower_ledger, send_granted, steer
+from orchestrator.control.steering import MOVABLE, lower_ledger, send_granted, steer
 from orchestrator.domain.calibration import quoted
 from orchestrator.domain.decision import (
     Decision,
@@ -37,6 +38,7 @@ FIXED_REASONS = {
     "silent": "silent: charged at the most it may still hold",
     "shadow": "not armed: charged at nameplate",
     "foreign": "somebody else raised a cap: charged at nameplate",
+    "overdrawn": "its cards enforce more than was asked: charged at that",
 }
 
 
@@ -55,6 +57,7 @@ def step(state: State, inputs: Sequence[Input], now: Moment) -> list[Effect]:
     sends += releases.proceed(state, now)
     if decision is not None:
         records.append(StoreDecision(decision))
+    sends += canary(state, now)
     return [*sends, *records, *judge(state, now), *lower_ledger(state)]
 
 
@@ -96,6 +99,8 @@ def _fixed_reason(state: State, node: Node, now_s: float, shadow: bool) -> str |
     status = state.status(node, now_s)
     if shadow and status == "shadow":
         return None
+    if state.nodes[node.id].overdrawn and status in MOVABLE:
+        return FIXED_REASONS["overdrawn"]
     return FIXED_REASONS.get(status)
 
 

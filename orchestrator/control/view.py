@@ -1,5 +1,6 @@
 """Builds the operators' snapshot from the control state."""
 
+from orchestrator.control.shedding import sheddable
 from orchestrator.control.silence import SILENT, silence
 from orchestrator.control.state import State
 from orchestrator.control.steering import present_w
@@ -100,12 +101,14 @@ def _node(state: State, node: Node, target: Target | None, now: Moment) -> NodeV
         batch_limit=fresh.batch_limit if fresh else None,
         lease=telemetry.lease if telemetry else "none",
         reason=target.reason if target else "no decision yet",
-        age_s=now.monotonic_s - known.received_s if telemetry else None,
+        age_s=known.age_s(now.monotonic_s) if telemetry else None,
         tok_s_bias=bias.tok_s,
         power_bias=bias.power,
         drift_s=learned.beyond_s if learned else 0.0,
         agent_version=known.description.agent_version if known.description else None,
         cut_only=state.cut_only(node) or "",
+        sheddable=sheddable(state, node, now.monotonic_s),
+        shed_level=fresh.shed_level if fresh else None,
     )
 
 

@@ -49,6 +49,11 @@ class ServiceClient:
         """Arm every node under a limit."""
         self._call("PUT", f"/api/v1/limits/{limit_id}/arming", {"armed": True})
 
+    def limit(self, budget: str, limit_id: str, limit_w: float) -> None:
+        """Put an operator's budget on a limit, all day."""
+        body = {"limit_id": limit_id, "limit_w": limit_w}
+        self._call("PUT", f"/api/v1/budgets/{budget}", body)
+
     def facility(self) -> dict[str, Any]:
         """The snapshot of now."""
         return self._call("GET", "/api/v1/facility")

@@ -23,7 +23,7 @@ def facility(
 ) -> dict[str, Any]:
     """Settings of `ballast serve` for the simulated site; twin is where its meters are read."""
     host, port = twin
-    meters = ["facility", *LIMITS_W, *RACKS_W]
+    tree = limits(site)
     return {
         "site": SITE,
         "data_dir": str(data_dir),
@@ -34,12 +34,12 @@ def facility(
         "control": {"ttl_s": 8.0, "baseline_window_s": 20.0, "recovery_s": 150.0},
         "topology": {
             "firm_limit_w": FIRM_W,
-            "limits": limits(site),
+            "limits": tree,
             "nodes": [
-                node(twin_node, tier) for twin_node, tier in zip(site.nodes, TIERS, strict=True)
+                node(twin_node, tier) for twin_node, tier in zip(site.nodes, TIERS, strict=False)
             ],
         },
-        "meters": [{"limit_id": limit_id, "source": f"twin:{host}:{port}"} for limit_id in meters],
+        "meters": [{"limit_id": limit["id"], "source": f"twin:{host}:{port}"} for limit in tree],
         "dsx": {
             "feeds": {"main": site.root},
             "trusted": [{"kid": UTILITY, "isv": UTILITY, "public_key": str(key)}],

@@ -17,17 +17,24 @@ PR_SET_PDEATHSIG = 1
 class Child:
     """One process with its log file; the kernel ends it when this process dies.
 
-    speaks: its standard output is read by first_line instead of logged.
+    speaks: its standard output is read by first_line instead of logged. prefix: a program that
+    becomes the process, such as `ip netns exec NAME`.
     """
 
     def __init__(
-        self, name: str, arguments: Sequence[str], log: Path, *, speaks: bool = False
+        self,
+        name: str,
+        arguments: Sequence[str],
+        log: Path,
+        *,
+        speaks: bool = False,
+        prefix: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
+                [*prefix, sys.executable, "-m", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if speaks else output,
                 stderr=output,

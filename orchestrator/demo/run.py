@@ -172,6 +172,7 @@ def steady(snapshot: dict[str, Any]) -> bool:
     return snapshot["mode"] == "armed" and all(
         node["status"] == "following"
         and node["enforced_w"] is not None
+        and node["target_w"] is not None
         and abs(node["enforced_w"] - node["target_w"]) < 0.02 * node["target_w"]
         for node in snapshot["nodes"]
     )

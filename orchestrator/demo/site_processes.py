@@ -6,12 +6,17 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from integrations.grid.dsx_jws import load_signing_key, new_signing_key, private_pem, public_pem
-from integrations.messaging.access import feed_principal, node_principal
+from integrations.messaging.access import (
+    feed_principal,
+    node_principal,
+    orchestrator_principal,
+)
+from integrations.messaging.transport import MqttAddress
 from integrations.twin.demo_site import demo_site
 from integrations.twin.site import TwinSite, dump_site
 from integrations.twin.sweep import (
@@ -35,13 +40,27 @@ PORT_TRIES = 100
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user chose. broker: an external one's host and port, None for the embedded."""
+    """What the user chose.
+
+    broker: an external one's host and port, None for the embedded. nodes: how many of the demo's
+    nodes there are, None for all.
+    """
 
     data_dir: Path
     http_port: int
     seed: int
     database_url: str | None
     broker: tuple[str, int] | None
+    nodes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vantage:
+    """Where agents run: a program that starts them, and where they see the broker and the plant."""
+
+    prefix: tuple[str, ...]
+    broker: tuple[str, int]
+    twin: tuple[str, int]
 
 
 @dataclass(slots=True)
@@ -55,10 +74,12 @@ class SiteProcesses:
     plant: Child = field(init=False)
     service: Child = field(init=False)
     agents: dict[str, Child] = field(default_factory=dict)
+    vantage: Vantage | None = None
     _children: list[Child] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.site = demo_site(self.options.seed)
+        site = demo_site(self.options.seed)
+        self.site = replace(site, nodes=site.nodes[: self.options.nodes])
         self.broker = self.options.broker or (HOST, free_port())
         for name in ("logs", "config", "journals", "profiles"):
             make_folder(self.options.data_dir / name)
@@ -92,15 +113,17 @@ class SiteProcesses:
         spec = next(spec for spec in self.site.nodes if spec.id == node)
         name = node_principal(SITE, node).name
         ensure_secret(self._secrets, name)
+        seen = self.vantage or Vantage((), self.broker, self.twin)
         broker = {
-            "broker_host": self.broker[0],
-            "broker_port": self.broker[1],
+            "broker_host": seen.broker[0],
+            "broker_port": seen.broker[1],
             "broker_user": name,
             "broker_password_file": str(self._secrets / name),
         }
-        config = agent(spec, self.options.data_dir, self.twin, broker)
+        config = agent(spec, self.options.data_dir, seen.twin, broker)
         path = self._write_toml(f"{node}.toml", config)
-        self.agents[node] = self._child(node, ["agents.cli", "run", "--config", str(path)])
+        arguments = ["agents.cli", "run", "--config", str(path)]
+        self.agents[node] = self._child(node, arguments, prefix=seen.prefix)
 
     def publish_event(self, limit_w: float, duration_s: float) -> Mapping[str, Any]:
         """Let the utility publish its load target; returns what it printed."""
@@ -122,6 +145,14 @@ class SiteProcesses:
     def admin_password(self) -> str:
         """How to sign in as admin."""
         return ensure_secret(self._secrets, "admin")
+
+    def service_address(self) -> MqttAddress:
+        """The broker as the service sees it: who signs in so may hear all that nodes say."""
+        name = orchestrator_principal(SITE).name
+        password = ensure_secret(self._secrets, name)
+        return MqttAddress(
+            host=self.broker[0], port=self.broker[1], username=name, password=password
+        )
 
     def stop(self) -> None:
         """End everything: agents and utility first, then the service, the plant last."""
@@ -204,9 +235,16 @@ class SiteProcesses:
         path.write_text("".join(lines), encoding="utf-8")
         return path
 
-    def _child(self, name: str, arguments: list[str], *, speaks: bool = False) -> Child:
+    def _child(
+        self,
+        name: str,
+        arguments: list[str],
+        *,
+        speaks: bool = False,
+        prefix: tuple[str, ...] = (),
+    ) -> Child:
         log = self.options.data_dir / "logs" / f"{name}.log"
-        child = Child(name, arguments, log, speaks=speaks)
+        child = Child(name, arguments, log, speaks=speaks, prefix=prefix)
         self._children.append(child)
         return child
 

@@ -8,6 +8,7 @@ import re
 
 SUPPORTED = (0, 1)
 """Major and newest minor version of agents that may be raised: those of this release."""
+NEWEST = "{}.{}".format(*SUPPORTED)
 _VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})(?:[.+\-a-z].*)?", re.ASCII | re.DOTALL)
 
 

@@ -77,11 +77,14 @@ class Telemetry:
     settled_s: for how long power has stayed under enforced limits that did not change since the
         last write of a limit.
     pending_w: the highest sum that a write still under way, or timed out, may yet enforce.
-    fence, limit_w: of the setpoint last applied; highest_epoch: the highest epoch ever seen.
+    fence, limit_w: of the setpoint last applied, a held limit_w no higher than the cap of a shed;
+        highest_epoch: the highest epoch ever seen.
     lease: "none" (never armed), "held", "expired".
     foreign: cards whose limit somebody else changed.
     notes: what the agent could not do as asked, in words.
     clock_mhz: the highest SM clock that the cards are locked to, None where they are free.
+    shed: fence of the newest shed taken or released; shed_level: in force, 0 for none; shed_table:
+        hash of the table held; canary: fence of the newest canary heard.
     """
 
     node: str
@@ -104,6 +107,10 @@ class Telemetry:
     foreign: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     clock_mhz: float | None = None
+    shed: Fence | None = None
+    shed_level: int | None = None
+    shed_table: str | None = None
+    canary: Fence | None = None
 
 
 @dataclass(frozen=True, slots=True)

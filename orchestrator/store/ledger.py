@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine, case, select, update
+from sqlalchemy import Connection, Engine, case, delete, select, update
 
 from orchestrator.domain.errors import Conflict, DatabaseUnavailable
 from orchestrator.domain.setpoint import NO_FENCE
@@ -25,17 +25,20 @@ class SqlLedger:
         self._clock = clock
 
     def take_over(self, at_least: int = 0) -> Takeover:
-        """Become the leader with an epoch above every known one. Raises DatabaseUnavailable."""
-        known = case((leadership.c.epoch > at_least, leadership.c.epoch), else_=at_least)
-        change = (
-            update(leadership)
-            .values(epoch=known + 1, leader=self._leader, taken_at=self._clock())
-            .returning(leadership.c.epoch)
-        )
+        """Become the leader with an epoch above every known one. Raises DatabaseUnavailable.
+
+        A database that never heard of at_least is an old copy: what it says of nodes is dropped,
+        for later leaders may have granted more.
+        """
         with writing(self._engine) as connection:
-            epoch = connection.execute(change).scalar()
-            if epoch is None:
+            known = connection.execute(select(leadership.c.epoch).with_for_update()).scalar()
+            if known is None:
                 raise DatabaseUnavailable("the leadership row is missing; restore the database")
+            if known < at_least:
+                connection.execute(delete(exposure_ledger))
+            epoch = max(known, at_least) + 1
+            taken = {"epoch": epoch, "leader": self._leader, "taken_at": self._clock()}
+            connection.execute(update(leadership).values(taken))
             return Takeover(epoch, _held_w(connection))
 
     def commit(self, epoch: int, grants: Sequence[Grant]) -> None:

@@ -17,6 +17,7 @@ from integrations.messaging.transport import MqttAddress
 from integrations.twin.client import TwinConnection, TwinGpus
 from integrations.wire import codec, topics
 from orchestrator.domain.setpoint import Ack, Fence, Setpoint
+from orchestrator.domain.shed import NodeTable, Shed
 from orchestrator.domain.telemetry import Description, Telemetry
 
 SITE, NODE = "hall-1", "node-01"
@@ -101,6 +102,13 @@ class Desk:
         count = len(self.telemetry)
         eventually(lambda: len(self.telemetry) > count and self.transport.connected, 8.0)
         return self.telemetry[-1]
+
+    def shed(self, shed: Shed, table: NodeTable) -> None:
+        """Leave the node its row of the table, then broadcast."""
+        topic, row = topics.node(SITE, NODE, "shed-table"), codec.NODE_TABLE.encode(table)
+        assert self.transport.publish(topic, row, qos=1, retain=True)
+        eventually(lambda: self.telemetry[-1].shed_table == table.table)
+        assert self.transport.publish(topics.shed(SITE), codec.SHED.encode(shed), qos=1)
 
     def send(self, limit_w: float, *, ttl_s: float = 60.0, epoch: int = 1) -> Setpoint:
         heard, self._sequence = self.hears(), self._sequence + 1

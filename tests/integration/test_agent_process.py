@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from integrations.messaging.embedded import EmbeddedBroker
+from orchestrator.domain.setpoint import Fence
+from orchestrator.domain.shed import NodeTable, Shed
 from tests.integration.agent_bench import (
     FAIL_SAFE_W,
+    NODE,
     Agent,
     Desk,
     Plant,
@@ -116,6 +119,27 @@ def test_a_lease_that_nobody_renews_ends_in_fail_safe(
     eventually(lambda: sum(plant.caps_w()) <= 4000.0)
     eventually(lambda: sum(plant.caps_w()) <= FAIL_SAFE_W, 10.0)
     assert sum(plant.caps_w()) > FAIL_SAFE_W - 1.0
+
+
+def test_a_shed_holds_below_the_lease_and_beyond_the_process(
+    agent: Agent, desk: Desk, plant: Plant, broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    desk.send(4000.0)
+    eventually(lambda: sum(plant.caps_w()) <= 4000.0)
+    shed, table = Shed(Fence(1, 5), 2, "abc", "d-2"), NodeTable(NODE, "abc", (3000.0, 2000.0))
+    desk.shed(shed, table)
+    eventually(lambda: sum(plant.caps_w()) <= 2000.0)
+    eventually(lambda: desk.telemetry[-1].shed == shed.fence)
+    agent.end(signal.SIGKILL)
+    successor = Agent(tmp_path, plant, broker.port)
+    try:
+        eventually(lambda: desk.telemetry[-1].lease == "expired")
+        desk.send(3000.0)
+        eventually(lambda: desk.telemetry[-1].lease == "held")
+        assert desk.telemetry[-1].limit_w == 2000.0
+        assert sum(plant.caps_w()) <= 2000.0
+    finally:
+        successor.end()
 
 
 def test_a_second_agent_of_the_same_node_is_refused(

@@ -16,13 +16,17 @@ from agents.core.effects import (
     WriteResult,
 )
 from agents.core.lease import Terms
+from orchestrator.domain.shed import NodeTable
 from orchestrator.domain.telemetry import CardReading, Description, Telemetry
 from orchestrator.domain.topology import Node
 
 
 @dataclass
 class SimNode:
-    """Cards that always draw what they enforce. boot_s: when the agent's clock stood at 0."""
+    """Cards that always draw what they enforce. boot_s: when the agent's clock stood at 0.
+
+    table: the retained row of the shed table, None where it never arrives.
+    """
 
     node: Node
     boot_s: float = 0.0
@@ -36,6 +40,7 @@ class SimNode:
     frozen_until_s: float = 0.0
     untold_until_s: float = 0.0
     rebooted: bool = False
+    table: NodeTable | None = None
 
     def __post_init__(self) -> None:
         for index in range(self.node.cards):
@@ -55,7 +60,7 @@ class SimNode:
         terms = Terms(self.node.id, self.node.fail_safe_w, jitter=0.2)
         name = f"{self.node.id}-run{self.starts}"
         self.agent = agents.start(terms, identity, name, self.record)
-        self.inbox = [Connected()]
+        self.inbox = [Connected(), *([self.table] if self.table else [])]
 
     def kill(self) -> None:
         self.agent = None

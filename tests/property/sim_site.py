@@ -17,6 +17,8 @@ from orchestrator.domain.events import EventRecord
 from orchestrator.domain.exposure import draws_under_w
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.setpoint import Fence, Setpoint
+from orchestrator.domain.shed import Shed
+from orchestrator.domain.shed_table import shed_table
 from orchestrator.domain.signals import Signal, SignalKey
 from orchestrator.domain.silence import reserves_w
 from orchestrator.domain.telemetry import Description, Telemetry
@@ -35,6 +37,7 @@ from orchestrator.messages import (
     NodeOffline,
     ReleaseRequested,
     SendSetpoint,
+    SendShed,
     SignalCancelled,
     SignalReceived,
     StepDown,
@@ -100,6 +103,8 @@ class SimLedger:
     failing: bool = False
 
     def take_over(self, at_least: int = 0) -> Takeover:
+        if self.epoch < at_least:
+            self.held_w.clear()
         self.epoch = max(self.epoch, at_least) + 1
         return Takeover(self.epoch, dict(self.held_w))
 
@@ -147,7 +152,11 @@ class Site:
         self.setpoint_delay_s = weather.setpoint_delay_s
         self.slow_ledger = weather.slow_ledger
         self.now_s = 100.0
-        self.nodes = {node.id: SimNode(node) for node in TOPOLOGY.nodes}
+        table = shed_table(TOPOLOGY)
+        self.nodes = {
+            node.id: SimNode(node, table=None if node.id == "d" else table.of(node.id))
+            for node in TOPOLOGY.nodes
+        }
         self.brains: list[Brain] = []
         self.described: dict[str, Description] = {}
         self.ledger = SimLedger()
@@ -172,12 +181,13 @@ class Site:
         brain.inbox += map(NodeDescribed, self.described.values())
         self.brains.append(brain)
 
-    def ask(self, limit_id: str, limit_w: float, for_s: float) -> None:
-        """A signal: tightens at once, is stored a moment later."""
+    def ask(self, limit_id: str, limit_w: float | None, for_s: float) -> None:
+        """A signal: tightens at once, is stored a moment later; without watts, an emergency."""
         self.asked += 1
         now = self.moment.utc
         signal = Signal(
-            SignalKey(f"source-{self.asked % 2}", str(self.asked)), "limit", limit_w, now, now,
+            SignalKey(f"source-{self.asked % 2}", str(self.asked)),
+            "emergency" if limit_w is None else "limit", limit_w, now, now,
             now + timedelta(seconds=for_s), limit_id,
         )  # fmt: skip
         self.signals[signal.key] = signal
@@ -219,7 +229,7 @@ class Site:
     def _deliver(self) -> None:
         for to, message in self.network.due(self.now_s):
             match to, message:
-                case str(), Setpoint() if self.nodes[to].agent is not None:
+                case str(), Setpoint() | Shed() if self.nodes[to].agent is not None:
                     self.nodes[to].inbox.append(message)
                 case Brain(), _:
                     to.inbox.append(message)  # type: ignore[arg-type]
@@ -274,6 +284,9 @@ class Site:
                     assert setpoint.limit_w <= held_w[setpoint.node] + EPSILON_W, "hidden raise"
                 delay_s = self.setpoint_delay_s
                 self.network.send(setpoint.node, setpoint, self.now_s, delay_s)
+            case SendShed(shed):
+                for name in self.nodes:
+                    self.network.send(name, shed, self.now_s, self.setpoint_delay_s)
             case StoreDecision(decision):
                 assert decide(decision.inputs) == decision.outcome
             case StoreEvent(event):

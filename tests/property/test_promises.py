@@ -20,9 +20,9 @@ LOWEST_W = {"site": 2100.0, "rack-1": 950.0, "rack-2": 1000.0}
 
 events = st.tuples(
     st.sampled_from(
-        ("ask", "ask", "cancel", "kill", "start", "reboot", "freeze", "crash", "rival", "retire",
-         "ledger fails", "ledger heals", "lock out", "release", "give back", "offline", "wait",
-         "wait")
+        ("ask", "ask", "emergency", "cancel", "kill", "start", "reboot", "freeze", "crash", "rival",
+         "retire", "ledger fails", "ledger heals", "lock out", "release", "give back", "offline",
+         "wait", "wait")
     ),
     st.integers(0, 3),
     st.floats(0.0, 1.0),
@@ -47,6 +47,8 @@ def happen(site: Site, event: tuple[str, int, float, int]) -> None:
         highest_w = TOPOLOGY.limit_by_id[limit_id].limit_w
         limit_w = LOWEST_W[limit_id] + size * (highest_w - LOWEST_W[limit_id])
         site.ask(limit_id, limit_w, for_s=2.0 + 4 * ticks)
+    elif what == "emergency":
+        site.ask("site", None, for_s=2.0 + 4 * ticks)
     elif what == "cancel":
         site.cancel(index)
     to_a_node(site, what, list(site.nodes.values())[index], size)
@@ -127,6 +129,8 @@ def test_promises_hold_whatever_happens(
     assert state.decision is not None
     targets_w = {target.node: target.limit_w for target in state.decision.outcome.targets}
     for name, sim in site.nodes.items():
+        assert sim.agent is not None
+        assert sim.agent.sheds.slot.cap_w is None, f"{name} is still shed"
         assert state.status(sim.node, site.now_s) == "following", name
         assert abs(sim.true_w - targets_w[name]) < 1.0, f"{name} is not where it was sent"
     for limit_id, exposed_w in exposures_w(state, site.now_s).items():

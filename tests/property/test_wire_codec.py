@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
@@ -14,6 +15,7 @@ from integrations.wire.shape import MAX_BYTES, Shape
 from orchestrator.domain.errors import InvalidMessage
 from orchestrator.domain.frontier import Candidate, Frontier
 from orchestrator.domain.setpoint import Ack, Fence, Setpoint
+from orchestrator.domain.shed import NodeTable, Shed
 from orchestrator.domain.telemetry import Description, Telemetry
 
 SHAPES: list[Shape[Any]] = [
@@ -24,6 +26,8 @@ SHAPES: list[Shape[Any]] = [
     codec.FRONTIER,
     codec.ORCHESTRATOR_STATE,
     codec.NODE_STATE,
+    codec.SHED,
+    codec.NODE_TABLE,
 ]
 
 ids = st.from_regex(r"[a-z0-9-]{1,63}", fullmatch=True)
@@ -41,6 +45,7 @@ setpoints = st.builds(
     words,
     amounts,
     words,
+    st.none() | fences,
 )
 acks = st.builds(Ack, ids, words, fences, st.booleans(), words)
 telemetry = st.builds(
@@ -65,6 +70,10 @@ telemetry = st.builds(
     foreign=st.tuples(words),
     notes=st.tuples(words, words),
     clock_mhz=st.none() | amounts,
+    shed=st.none() | fences,
+    shed_level=st.none() | st.integers(0, 64),
+    shed_table=st.none() | words,
+    canary=st.none() | fences,
 )
 descriptions = st.builds(
     Description,
@@ -89,6 +98,9 @@ frontiers = st.builds(
     st.none() | amounts,
     st.none() | amounts,
 )
+sheds = st.builds(Shed, fences, st.integers(0, 64), words, words)
+falling = st.lists(amounts, min_size=1, max_size=64).map(lambda caps: tuple(sorted(caps)[::-1]))
+tables = st.builds(NodeTable, ids, words, falling)
 states = st.builds(codec.OrchestratorState, counts, st.datetimes(timezones=st.just(UTC)))
 
 
@@ -99,6 +111,8 @@ states = st.builds(codec.OrchestratorState, counts, st.datetimes(timezones=st.ju
         st.tuples(st.just(codec.TELEMETRY), telemetry),
         st.tuples(st.just(codec.DESCRIPTION), descriptions),
         st.tuples(st.just(codec.FRONTIER), frontiers),
+        st.tuples(st.just(codec.SHED), sheds),
+        st.tuples(st.just(codec.NODE_TABLE), tables),
         st.tuples(st.just(codec.ORCHESTRATOR_STATE), states),
         st.tuples(st.just(codec.NODE_STATE), st.sampled_from([codec.ONLINE, codec.OFFLINE])),
     )
@@ -166,6 +180,35 @@ def test_a_missing_field_is_refused_by_its_name() -> None:
     del body["ttl_s"]
     with pytest.raises(InvalidMessage, match="ttl_s"):
         codec.SETPOINT.decode(json.dumps(body).encode())
+
+
+def test_a_field_of_a_later_version_is_left_out_while_it_says_nothing() -> None:
+    body = json.loads(codec.SETPOINT.encode(EXAMPLE))
+    assert "releases_shed" not in body
+    assert codec.SETPOINT.decode(json.dumps(body).encode()) == EXAMPLE
+    named = replace(EXAMPLE, releases_shed=Fence(1, 1))
+    assert json.loads(codec.SETPOINT.encode(named)) == body | {"releases_shed": [1, 1]}
+
+
+@pytest.mark.parametrize("change", [{"releases_shed": None}, {"releases_shed": [1]}])
+def test_a_later_field_is_as_strict_as_the_others(change: dict[str, object]) -> None:
+    body = json.loads(codec.SETPOINT.encode(EXAMPLE)) | change
+    with pytest.raises(InvalidMessage, match="releases_shed"):
+        codec.SETPOINT.decode(json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("caps_w", [[], [2.0, 3.0], [-1.0], [1.0] * 65])
+def test_a_shed_table_whose_caps_do_not_fall_is_refused(caps_w: list[float]) -> None:
+    body = {"node": "n1", "table": "abc", "caps_w": caps_w}
+    with pytest.raises(InvalidMessage, match="caps_w"):
+        codec.NODE_TABLE.decode(json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("change", [{"level": -1}, {"level": 1.5}, {"level": 65}, {"fence": None}])
+def test_a_shed_of_no_level_is_refused(change: dict[str, object]) -> None:
+    body = json.loads(codec.SHED.encode(Shed(Fence(1, 1), 3, "abc", "d-1"))) | change
+    with pytest.raises(InvalidMessage, match=next(iter(change))):
+        codec.SHED.decode(json.dumps(body).encode())
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from orchestrator.bench.failover.truth import PlantLog
 from tests.scenario.commands import until
-from tests.scenario.live_site import NOISE, LiveSite, PlantLog
+from tests.scenario.live_site import NOISE, LiveSite
 
 pytestmark = pytest.mark.timeout(120)
 

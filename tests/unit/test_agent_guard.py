@@ -134,6 +134,14 @@ def test_a_limit_that_another_hand_raised_is_left_alone_until_the_ceiling_change
     assert writes == (WriteCap("a", 395.0, raises=False),)
 
 
+def test_without_a_lease_a_limit_that_another_hand_raised_comes_down_again() -> None:
+    guard = see(settled({"a": 700.0, "b": 700.0}, 800.0), {"a": 600.0, "b": 400.0})
+    guard, writes = plan(guard, Demand(800.0, None, may_raise=False))
+    assert writes == (WriteCap("a", 400.0, raises=False),)
+    guard = see(see(done(guard, writes), {"a": 400.0, "b": 400.0}), {"a": 600.0, "b": 400.0})
+    assert plan(guard, Demand(800.0, None, may_raise=False))[1] == writes
+
+
 def test_another_hand_before_the_first_setpoint_is_not_held_against_the_lease() -> None:
     guard = see(see(Guard(), {"a": 700.0}), {"a": 300.0})
     assert guard.foreign == ("a",)

@@ -33,7 +33,7 @@ def setpoint(
     ttl_s: float = 10.0,
     release: bool | None = None,
 ) -> Setpoint:
-    return Setpoint(node, limit_w, None, ttl_s, fence, incarnation, stamp_s, "d", release)
+    return Setpoint(node, limit_w, None, ttl_s, fence, incarnation, stamp_s, "d", release=release)
 
 
 def held(limit_w: float = 3000.0, fence: Fence = FIFTH) -> Lease:

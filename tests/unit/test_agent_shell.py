@@ -3,27 +3,53 @@
 import json
 import os
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from agents.core.effects import Record
+from agents.core.shed import Slot
 from agents.journal import Journal, claimed
 from agents.settings import load_config
 from agents.watchdog import Watch, hear, lose, tighten
 from agents.workers import Workers
 from integrations.gpu.nvml import NvmlGpus
 from orchestrator.domain.errors import ConfigurationError, GpuError
+from orchestrator.domain.setpoint import Fence
 from orchestrator.domain.telemetry import CardReading
 
 
 def test_a_journal_gives_back_what_was_written(tmp_path: Path) -> None:
     journal, record = Journal(tmp_path / "j.json"), Record(True, 7, {"GPU-1": 700.0})
+    record = replace(record, shed=Slot(Fence(7, 3), 4, 2900.0))
     assert journal.read() == (Record(), None)
     journal.write(record)
     assert journal.read() == (record, None)
     assert [path.name for path in tmp_path.iterdir()] == ["j.json"]
+
+
+def test_a_journal_of_an_earlier_version_holds_no_shed(tmp_path: Path) -> None:
+    (tmp_path / "j.json").write_text('{"armed": true, "highest_epoch": 7, "prior_w": {}}')
+    assert Journal(tmp_path / "j.json").read() == (Record(True, 7), None)
+
+
+@pytest.mark.parametrize(
+    "shed",
+    [
+        None,
+        {"fence": [7], "level": 4, "cap_w": 1.0},
+        {"fence": [7, 3], "level": "4", "cap_w": 1.0},
+        {"fence": [7, 3], "level": 4, "cap_w": -1.0},
+        {"fence": [7, 3], "level": 4, "cap_w": float("nan")},
+    ],
+)
+def test_a_journal_with_a_strange_shed_is_unreadable(tmp_path: Path, shed: object) -> None:
+    body = {"armed": True, "highest_epoch": 7, "prior_w": {}, "shed": shed}
+    (tmp_path / "j.json").write_text(json.dumps(body))
+    record, trouble = Journal(tmp_path / "j.json").read()
+    assert record == Record(armed=True)
+    assert trouble is not None
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'{"armed": 1}', b"\xff", b"null"])

@@ -20,6 +20,7 @@ from agents.core.effects import (
 from agents.core.lease import Terms
 from orchestrator.domain.frontier import Candidate, Frontier
 from orchestrator.domain.setpoint import Ack, Fence, Setpoint
+from orchestrator.domain.shed import NodeTable, Shed
 from orchestrator.domain.telemetry import CardReading, Description, EngineReading, Telemetry
 
 FRONTIER = Frontier(
@@ -271,3 +272,51 @@ def test_a_release_is_refused_when_nobody_knows_where_the_cards_were() -> None:
     assert not ack.accepted
     assert "journal does not know" in ack.reason
     assert node.limits_w == {"a": 250.0, "b": 250.0}
+
+
+TABLE = NodeTable("n1", "abc", (1200.0, 800.0, 400.0))
+SHED = Shed(Fence(3, 1), 2, "abc", "d")
+
+
+def test_a_shed_lowers_the_cards_in_the_step_that_hears_it_and_is_journalled() -> None:
+    node = Node()
+    node.step(TABLE, node.setpoint(1000.0))
+    effects = node.step(SHED)
+    assert [type(effect) for effect in effects[:3]] == [WriteCap, WriteCap, Journal]
+    assert node.limits_w == {"a": 400.0, "b": 400.0}
+    said = report(node.step())
+    assert (said.shed, said.shed_level, said.limit_w) == (SHED.fence, 2, 800.0)
+
+
+def test_a_setpoint_that_names_the_shed_lifts_it_and_another_does_not() -> None:
+    node = Node()
+    node.step(TABLE, node.setpoint(1000.0), SHED)
+    node.step(node.setpoint(1000.0))
+    assert node.limits_w == {"a": 400.0, "b": 400.0}
+    node.step(replace(node.setpoint(1000.0), releases_shed=SHED.fence))
+    assert node.limits_w == {"a": 500.0, "b": 500.0}
+
+
+def test_shed_and_the_setpoint_that_ends_it_in_one_step_leave_the_setpoint() -> None:
+    for order in (1, -1):
+        node = Node()
+        node.step(TABLE, node.setpoint(1400.0))
+        last = replace(node.setpoint(1000.0), releases_shed=SHED.fence)
+        effects = node.step(*(SHED, last)[::order])
+        assert [e.limit_w for e in effects if isinstance(e, WriteCap)] == [500.0, 500.0]
+
+
+def test_a_shed_survives_a_restart() -> None:
+    node = Node()
+    node.step(TABLE, node.setpoint(1000.0))
+    (journal,) = [e for e in node.step(replace(SHED, level=3)) if isinstance(e, Journal)]
+    again = Node(journal.record)
+    again.step(again.setpoint(1000.0))
+    assert again.limits_w == {"a": 200.0, "b": 200.0}
+
+
+def test_an_unarmed_agent_is_not_moved_by_a_shed() -> None:
+    node = Node()
+    effects = node.step(TABLE, SHED)
+    assert not [e for e in effects if isinstance(e, WriteCap)]
+    assert report(effects).lease == "none"

@@ -97,8 +97,8 @@ def test_a_cut_does_not_wait_for_the_pace_of_decisions(bench: Bench) -> None:
 def test_cuts_come_before_everything_that_is_written(bench: Bench) -> None:
     effects = bench.step(SignalReceived(signal(value=3000.0), stored=True))
     kinds = [type(effect).__name__ for effect in effects]
-    assert kinds[:4] == ["SendSetpoint"] * 4
-    assert {"StoreEvent", "StoreDecision"} <= set(kinds[4:])
+    assert kinds[:5] == ["SendShed"] + ["SendSetpoint"] * 4
+    assert {"StoreEvent", "StoreDecision"} <= set(kinds[5:])
 
 
 def test_a_raise_waits_for_the_ledger() -> None:
@@ -318,6 +318,21 @@ def test_an_agent_that_knows_a_higher_epoch_makes_a_leader_step_down(bench: Benc
     assert StepDown(4) in bench.run(TICK_S)
 
 
+def test_an_epoch_that_a_node_knows_before_we_have_sent_it_anything_was_led_before() -> None:
+    """As when an old copy of the database gives out an epoch for the second time."""
+    bench = Bench(held_w=dict.fromkeys("abcd", 1000.0), epoch=7)
+    bench.agents["b"].highest_epoch = 7
+    assert StepDown(8) in bench.run(TICK_S)
+
+
+def test_a_setpoint_of_our_epoch_that_we_have_not_sent_yet_was_sent_by_another(
+    bench: Bench,
+) -> None:
+    bench.agents["b"].deaf = True
+    bench.agents["b"].fence = Fence(1, bench.state.sequence + 50)
+    assert StepDown(2) in bench.run(TICK_S)
+
+
 def test_a_leader_that_leads_anew_charges_what_others_granted_meanwhile(bench: Bench) -> None:
     bench.step(SignalReceived(signal(value=3000.0), stored=True))
     bench.run(5)
@@ -350,3 +365,11 @@ def test_a_node_whose_cards_do_not_answer_is_cut_all_the_same() -> None:
     bench.run(TTL_S)
     sent = sends(bench.step(SignalReceived(signal(value=3000.0), stored=False)), "decrease")
     assert "a" in {s.node for s in sent} | {s.node for s in sends(bench.effects, "decrease")}
+
+
+def test_what_is_not_heard_of_is_sent_again_ever_more_slowly(bench: Bench) -> None:
+    """Else a path that is slower than the first resend would be kept busy with resends for ever."""
+    bench.run(1)
+    bench.agents["a"].deaf = True
+    sent = [s for s in sends(bench.run(40)) if s.node == "a"]
+    assert 40 / (SETTINGS.ttl_s / 3) <= len(sent) <= 40 / (SETTINGS.ttl_s / 3) + 3

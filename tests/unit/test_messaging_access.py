@@ -24,8 +24,8 @@ from integrations.messaging.transport import MqttAddress
 from orchestrator.domain.errors import ConfigurationError, InvalidInput, InvalidMessage
 
 IDS = st.from_regex(r"[a-z0-9-]{1,12}", fullmatch=True)
-LEAVES = ("desc", "state", "telemetry", "ack", "setpoint", "frontier")
-ORDERS = {"setpoint", "frontier"}
+LEAVES = ("desc", "state", "telemetry", "ack", "setpoint", "frontier", "shed-table")
+ORDERS = {"setpoint", "frontier", "shed-table"}
 
 
 @pytest.mark.parametrize(

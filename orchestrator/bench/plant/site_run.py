@@ -19,7 +19,7 @@ from orchestrator.bench.plant.node_run import LATENCY_S, PERIOD_S
 from orchestrator.bench.plant.own_agent import carry_out
 from orchestrator.control.state import ControlSettings, State, new_state
 from orchestrator.control.step import step as control_step
-from orchestrator.domain.agent_versions import SUPPORTED
+from orchestrator.domain.agent_versions import NEWEST
 from orchestrator.domain.frontier import Frontier, pareto
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.signals import Signal, SignalKey
@@ -44,7 +44,6 @@ BEGIN = datetime(2030, 1, 1, tzinfo=UTC)
 MESSAGE_S = 0.05
 METER_NOISE = 0.002
 GRID = SignalKey("bench", "grid")
-BENCH_AGENT = "{}.{}".format(*SUPPORTED)
 
 
 @dataclass
@@ -170,7 +169,7 @@ def open_site(
     state = new_state(chosen, topology, Takeover(1, {}), (), Moment(0.0, BEGIN))
     hosts = {}
     for node in topology.nodes:
-        identity = Identity(node.deployment, BENCH_AGENT, True, knobs, services[node.id])
+        identity = Identity(node.deployment, NEWEST, True, knobs, services[node.id])
         terms = Terms(node.id, node.fail_safe_w)
         agent = start(terms, identity, "bench", Record())
         points = models[node.deployment]

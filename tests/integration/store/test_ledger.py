@@ -43,6 +43,19 @@ def test_a_new_leader_finds_what_nodes_hold(engine: Engine) -> None:
     assert ledger(engine, "b").take_over().held_w == {"n1": 4000.0, "n2": 3000.0}
 
 
+def test_an_old_copy_of_the_database_says_nothing_of_what_nodes_hold(engine: Engine) -> None:
+    """A ledger that never heard of an epoch has missed its grants; nor does its next leader know.
+
+    An epoch that the database itself gave to somebody is no such sign.
+    """
+    first = ledger(engine)
+    epoch = first.take_over().epoch
+    first.commit(epoch, [grant("n1", 4000.0, epoch)])
+    assert ledger(engine, "b").take_over(at_least=epoch).held_w == {"n1": 4000.0}
+    assert ledger(engine, "c").take_over(at_least=40).held_w == {}
+    assert ledger(engine, "d").take_over().held_w == {}
+
+
 def test_an_old_leader_writes_nothing(engine: Engine) -> None:
     """After a take-over the old epoch's commits and lowerings are refused whole."""
     old, new = ledger(engine), ledger(engine, "b")
