@@ -76,6 +76,13 @@ class LockoutsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseRequested:
+    """An operator gives this node back; it is locked out already."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class FrontiersChanged:
     """The active frontier of every deployment, and all points of its model; the whole set."""
 
@@ -124,6 +131,7 @@ Input = (
     | PolicyChanged
     | ArmingChanged
     | LockoutsChanged
+    | ReleaseRequested
     | FrontiersChanged
     | GrantCommitted
     | GrantFailed

@@ -4,6 +4,7 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from pydantic_settings import (
 
 from orchestrator.control.state import ControlSettings
 from orchestrator.domain.errors import ConfigurationError
+from orchestrator.domain.rating import Rating, rated
 from orchestrator.domain.topology import Limit, Node, Topology
 
 PREFIX = "BALLAST_"
@@ -59,14 +61,31 @@ class LoopSettings(Strict):
 
 
 class LimitSettings(Strict):
-    """One limit of the tree; watts. See orchestrator.domain.topology.Limit."""
+    """One limit of the tree, in watts or as electricians state it.
+
+    See orchestrator.domain.topology.Limit and orchestrator.domain.rating.Rating.
+    """
 
     id: str = Field(pattern=r"^[a-z0-9-]{1,63}$")
-    kind: Literal["facility", "feed", "pdu", "rack", "tenant"]
-    limit_w: float
+    kind: Literal["facility", "feed", "pdu", "rack", "phase", "tenant"]
+    limit_w: float | None = None
+    breaker_a: float | None = None
+    volts: float | None = None
+    phases: int | None = None
+    kva: float | None = None
+    power_factor: float | None = None
+    continuous: bool | None = None
     parent: str | None = None
     uncontrolled_w: float = 0.0
     reserve_w: float = 0.0
+    silent_nodes: int = 0
+
+    def build(self) -> Limit:
+        """The limit in watts. Raises InvalidTopology."""
+        stated = {field.name: getattr(self, field.name) for field in fields(Rating)}
+        found = rated(self.id, Rating(**stated))
+        rest = self.model_dump(exclude=set(stated))
+        return Limit(**rest, limit_w=found.limit_w, derivation=found.derivation)
 
 
 class NodeSettings(Strict):
@@ -197,7 +216,7 @@ class Settings(BaseSettings):
         """
         tree = self.topology
         topology = Topology(
-            limits=tuple(Limit(**limit.model_dump()) for limit in tree.limits),
+            limits=tuple(limit.build() for limit in tree.limits),
             nodes=tuple(Node(**node.model_dump()) for node in tree.nodes),
             firm_limit_w=tree.firm_limit_w,
         )

@@ -10,8 +10,11 @@ from orchestrator.domain.events import EventRecord
 class LimitView:
     """A limit of the tree.
 
-    contract_w: of the topology; ceiling_w: in force now, and why; exposure_w: the most that may
-    be drawn below it, uncontrolled load included; metered_w: None without a fresh meter.
+    contract_w: of the topology; derivation: how it came about; ceiling_w: in force now, and why;
+    exposure_w: the most that may be drawn below it, uncontrolled load included; metered_w: None
+    without a fresh meter.
+    silence_reserve_w: kept free now for nodes that may fall silent; silent_beyond: how many more
+    nodes are silent than the limit keeps a reserve for.
     """
 
     id: str
@@ -23,6 +26,9 @@ class LimitView:
     exposure_w: float
     metered_w: float | None
     armed: bool
+    derivation: str = ""
+    silence_reserve_w: float = 0.0
+    silent_beyond: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +39,9 @@ class NodeView:
     limit_w: sum of card limits last sent; charged_w: the sum it is charged at; target_w: the sum
     the last decision wants. age_s: since its last telemetry. tok_s_bias, power_bias: factors on its
     model that decisions use, learned from it. drift_s: for how long the evidence has been outside
-    the model's error band, in seconds of evidence. sheddable: whether it has proven lately that
-    broadcasts reach it. shed_level: in force on it, 0 for none.
+    the model's error band, in seconds of evidence. cut_only: why it is never raised, else empty.
+    sheddable: whether it has proven lately that broadcasts reach it. shed_level: in force on it, 0
+    for none.
     """
 
     id: str
@@ -60,6 +67,8 @@ class NodeView:
     tok_s_bias: float = 1.0
     power_bias: float = 1.0
     drift_s: float = 0.0
+    agent_version: str | None = None
+    cut_only: str = ""
     sheddable: bool = False
     shed_level: int | None = None
 
@@ -69,6 +78,8 @@ class Snapshot:
     """Everything that is true now. mode: "shadow", "partly armed" or "armed".
 
     itl_p95_ms: the nodes' 95th percentiles, weighted by their tokens per second.
+    tighten_only: why nothing is raised, one sentence for every limit whose fail-safe is not
+    affordable; raises_held_s is infinite then.
     """
 
     at: datetime
@@ -88,3 +99,4 @@ class Snapshot:
     nodes: tuple[NodeView, ...]
     events: tuple[EventRecord, ...]
     next_change_at: datetime | None
+    tighten_only: tuple[str, ...] = ()

@@ -166,7 +166,7 @@ class ApiBench:
                 models=models, control=self.control, clock=self.clock, simulated=True
             ),
             history=History(self.ring, reports),
-            event_reports=EventReports(Events(self.engine), reports),
+            event_reports=EventReports(Events(self.engine), reports, TOPOLOGY),
             signals=self.signals,
             budgets=budgets,
             policies=policies,

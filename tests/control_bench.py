@@ -9,7 +9,8 @@ from orchestrator.control.step import step
 from orchestrator.domain.events import EventRecord
 from orchestrator.domain.setpoint import NO_FENCE, Fence, Setpoint
 from orchestrator.domain.shed import Shed
-from orchestrator.domain.telemetry import MeterReading, Telemetry
+from orchestrator.domain.telemetry import Description, MeterReading, Telemetry
+from orchestrator.domain.topology import Node, Topology
 from orchestrator.messages import (
     ArmingChanged,
     CommitGrants,
@@ -17,6 +18,7 @@ from orchestrator.messages import (
     GrantCommitted,
     Input,
     MeterRead,
+    NodeDescribed,
     SendSetpoint,
     SendShed,
     TelemetryReceived,
@@ -96,8 +98,9 @@ class Bench:
         settings: ControlSettings = SETTINGS,
         epoch: int = 1,
         boot_gated: bool = False,
+        topology: Topology | None = None,
     ) -> None:
-        tree = two_racks(boot_gated=boot_gated)
+        tree = topology or two_racks(boot_gated=boot_gated)
         self.now_s = 0.0
         self.agents = {node.id: Agent(node.id) for node in tree.nodes}
         takeover = Takeover(epoch, held_w or {})
@@ -106,7 +109,7 @@ class Bench:
         self.waiting: list[Input] = []
         self.metered_w: float | None = None
         self.effects: list[Effect] = []
-        self.step(ArmingChanged(armed))
+        self.step(ArmingChanged(armed), *map(NodeDescribed, map(describe, tree.nodes)))
 
     def step(self, *inputs: Input) -> list[Effect]:
         """One step now, without time passing."""
@@ -157,6 +160,22 @@ class Bench:
 
     def status(self, name: str) -> str:
         return self.state.status(self.state.topology.node_by_id[name], self.now_s)
+
+
+def describe(node: Node, agent_version: str = "0.1.0") -> Description:
+    """The first words of a node without a boot gate."""
+    return Description(
+        node=node.id,
+        incarnation="run-1",
+        agent_version=agent_version,
+        deployment=node.deployment,
+        cards=("x", "y"),
+        min_w=node.min_w,
+        max_w=node.nameplate_w,
+        default_w=node.nameplate_w,
+        boot_gated=False,
+        knobs=("cap",),
+    )
 
 
 def sends(effects: Iterable[Effect], kind: str | None = None) -> list[Setpoint]:

@@ -148,6 +148,8 @@ def _receive(
     clocks, sheds = state.clocks, state.sheds
     for message in inbox:
         match message:
+            case Setpoint(release=True) if not state.record.prior_w:
+                acks.append(_nowhere_to_return(state, message))
             case Setpoint():
                 lease, ack = leases.receive(
                     state.terms, lease, message, state.guard.enforced_w, now_s
@@ -170,6 +172,12 @@ def _receive(
                 pass
     state = replace(state, lease=lease, frontier=frontier, announce=announce)
     return replace(state, clocks=clocks, sheds=sheds), acks
+
+
+def _nowhere_to_return(state: AgentState, setpoint: Setpoint) -> Ack:
+    reason = "refused: the journal does not know the limits from before the first setpoint"
+    incarnation = state.lease.incarnation
+    return Ack(state.terms.node, incarnation, setpoint.fence, accepted=False, reason=reason)
 
 
 def _limited(ack: Ack, setpoint: Setpoint, guard: Guard) -> Ack:
@@ -210,6 +218,8 @@ def _tune(state: AgentState, reading: Reading, now_s: float) -> AgentState:
     lease, ceiling_w = state.lease, state.ceiling_w
     if ceiling_w is None or lease.setpoint is None or not state.guard.cards:
         return state
+    if lease.releasing:
+        return state
     frontier = state.frontier
     if frontier is not None and not state.clocks.usable(now_s):
         frontier = _unlocked(frontier)
@@ -235,14 +245,18 @@ def _plan(state: AgentState) -> tuple[AgentState, tuple[WriteCap, ...]]:
     lease, ceiling_w = state.lease, state.ceiling_w
     if ceiling_w is None:
         return state, ()
-    cap_w = state.tuner.choice.cap_w if lease.held else None
-    guard, writes = guards.plan(state.guard, Demand(ceiling_w, cap_w, lease.held))
+    if lease.releasing:
+        demand = Demand(ceiling_w, None, may_raise=True, prior_w=state.record.prior_w)
+    else:
+        cap_w = state.tuner.choice.cap_w if lease.held else None
+        demand = Demand(ceiling_w, cap_w, lease.held)
+    guard, writes = guards.plan(state.guard, demand)
     return replace(state, guard=guard), writes
 
 
 def _clock(state: AgentState, now_s: float) -> tuple[AgentState, list[Effect]]:
     """The lock that the choice wants; without a lease, or a knob to lock them, clocks run free."""
-    may = state.lease.held and "clock" in state.identity.knobs
+    may = state.lease.held and not state.lease.releasing and "clock" in state.identity.knobs
     wanted = state.tuner.choice.clock_mhz if may else None
     if not to_ask(state.clocks, wanted, now_s):
         return state, []
@@ -254,7 +268,7 @@ def _clock(state: AgentState, now_s: float) -> tuple[AgentState, list[Effect]]:
 
 
 def _batch(state: AgentState, reading: Reading) -> int | None:
-    if not state.lease.held:
+    if not state.lease.held or state.lease.releasing:
         return None
     return batch_of(reading.engine, state.tuner.choice.batch, reached=state.guard.reached)
 

@@ -22,12 +22,14 @@ EPSILON_W: Final = 1e-3
 class Demand:
     """What the caps shall be. ceiling_w: their sum. cap_w: per card, None for equal shares.
 
-    may_raise: whether a lease is in force.
+    may_raise: whether a lease is in force. prior_w: the highest cap of each card by itself, where
+    they are given back; a card that is not among them stays where it is.
     """
 
     ceiling_w: float
     cap_w: float | None
     may_raise: bool
+    prior_w: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,8 @@ def _range(card: Card, demand: Demand, *, raised: bool) -> tuple[float, float]:
     low_w, high_w = card.reading.min_w, card.reading.max_w
     if demand.cap_w is not None:
         high_w = max(low_w, min(high_w, demand.cap_w))
+    if demand.prior_w is not None:
+        high_w = min(high_w, demand.prior_w.get(card.reading.uuid, card.least_w))
     if not demand.may_raise or card.foreign:
         high_w = min(high_w, card.least_w)
     return min(low_w, high_w), high_w

@@ -5,7 +5,8 @@
 
 A tightening is always taken. Anything else needs this incarnation, a newer fence, an epoch that
 nobody has passed, and a lease that has not ended on the agent's own clock. Without a lease the
-ceiling only ever falls.
+ceiling only ever falls. The lease of a release ends in "none" again, the caps where the cards had
+them before Ballast; a tightening voids it.
 """
 
 import math
@@ -77,6 +78,11 @@ class Lease:
         return self.ends_s is not None
 
     @property
+    def releasing(self) -> bool:
+        """Whether the node is being given back: caps may rise to their prior limits."""
+        return self.held and self.setpoint is not None and self.setpoint.release is True
+
+    @property
     def status(self) -> Status:
         """The word for telemetry."""
         if self.held:
@@ -109,6 +115,8 @@ def advance(terms: Terms, lease: Lease, enforced_w: float | None, now_s: float) 
         return lease
     if lease.ceiling_w is None:
         return _start_in_fail_safe(terms, lease, enforced_w, now_s)
+    if lease.releasing:
+        return _give_back(lease)
     if lease.held or lease.descent is None:
         lease = _end(terms, lease, enforced_w, now_s)
     if lease.descent is None or lease.ceiling_w is None:
@@ -167,7 +175,13 @@ def _tighten(lease: Lease, setpoint: Setpoint) -> Lease:
         fence=max(lease.fence, setpoint.fence),
         limit_w=setpoint.limit_w,
         ceiling_w=setpoint.limit_w,
+        setpoint=None if lease.releasing else lease.setpoint,
     )
+
+
+def _give_back(lease: Lease) -> Lease:
+    """As before the first setpoint, but for the fence."""
+    return replace(lease, armed=False, limit_w=None, ceiling_w=None, ends_s=None, setpoint=None)
 
 
 def _end(terms: Terms, lease: Lease, enforced_w: float | None, now_s: float) -> Lease:

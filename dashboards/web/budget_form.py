@@ -48,6 +48,9 @@ class BudgetForm:
                 label="Time zone",
                 with_input=True,
             ).props('outlined dense options-dense data-testid="budget-zone"')
+            self._best_effort = ui.checkbox("Take it as best effort").props(
+                'dense data-testid="budget-best-effort"'
+            )
             ui.button("Set budget", on_click=self._set).props(
                 'unelevated no-caps data-testid="budget-set"'
             )
@@ -63,7 +66,9 @@ class BudgetForm:
             await self.changed()
 
     def _body(self) -> dict[str, Any]:
+        best_effort = {"best_effort": True} if self._best_effort.value else {}
         return {
+            **best_effort,
             "limit_id": self._limit.value,
             "limit_w": self._kw.value * 1e3,
             "start": self._start.value,

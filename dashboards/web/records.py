@@ -81,7 +81,7 @@ class Snapshot(TypedDict):
     mode: str
     simulated: bool
     epoch: int
-    raises_held_s: float
+    raises_held_s: float | None
     ceiling_w: float
     exposure_w: float
     metered_w: float | None

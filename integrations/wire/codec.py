@@ -75,7 +75,7 @@ SETPOINT: Final = Shape(
         "stamp_s": number(low=0),
         "decision_id": _NAME,
     },
-    later={"releases_shed": _FENCE},
+    later={"releases_shed": _FENCE, "release": flag()},
 )
 ACK: Final = Shape(
     Ack,

@@ -52,7 +52,10 @@ class EventBody(Body):
 
 
 class BudgetBody(Body):
-    """A ceiling by time of day; an end at or before the start lies on the next day."""
+    """A ceiling by time of day; an end at or before the start lies on the next day.
+
+    best_effort: take it even where it is below what can be guaranteed.
+    """
 
     limit_id: Id
     limit_w: Positive
@@ -60,6 +63,7 @@ class BudgetBody(Body):
     end: ClockTime = "00:00"
     days: tuple[Weekday, ...] = EVERY_DAY
     timezone: Annotated[str, StringConstraints(max_length=64)] = "UTC"
+    best_effort: Annotated[bool, Field(strict=True)] = False
 
     def budget(self, budget_id: str) -> Budget:
         """The checked budget. Raises InvalidBudget."""

@@ -22,7 +22,10 @@ def budgets(context: Context, _viewer: Viewer) -> list[BudgetView]:
 @router.put("/{budget_id}")
 def put(budget_id: BudgetId, body: BudgetBody, context: Context, operator: Operator) -> BudgetView:
     """Create or replace a budget. One below what is guaranteed is met as best effort."""
-    return _view(context.operations.put_budget(body.budget(budget_id), operator.name))
+    saved = context.operations.put_budget(
+        body.budget(budget_id), operator.name, as_best_effort=body.best_effort
+    )
+    return _view(saved)
 
 
 @router.delete("/{budget_id}", status_code=HTTPStatus.NO_CONTENT)

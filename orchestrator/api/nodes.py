@@ -35,6 +35,13 @@ def lock_out(node_id: str, body: LockoutBody, context: Context, operator: Operat
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
+@router.post("/{node_id}/release", status_code=HTTPStatus.ACCEPTED)
+def give_back(node_id: str, body: LockoutBody, context: Context, operator: Operator) -> Response:
+    """Give the node back: its cards may return to their prior limits; it is locked out then."""
+    context.operations.give_back(node_id, body.reason, operator.name)
+    return Response(status_code=HTTPStatus.ACCEPTED)
+
+
 @router.delete("/{node_id}/lockout", status_code=HTTPStatus.NO_CONTENT)
 def release(node_id: str, context: Context, operator: Operator) -> Response:
     """Let the node be steered again."""

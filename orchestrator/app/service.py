@@ -198,7 +198,7 @@ class Service:
         )
         if unsafe:
             log.error("fail-safe not affordable: nothing is raised", problems=unsafe)
-            state.raises_from_s = float("inf")
+        state.hold_raises(unsafe)
         records = SqlRecords(engine, self._sink, self._utc)
         self._state = state
         self._recorder = Recorder(ledger, records, takeover.epoch, self._submit)
@@ -335,7 +335,7 @@ class Service:
             replay=Replay(store.decisions, encode),
             calibration=self._calibration,
             history=History(self._ring, store.reports),
-            event_reports=EventReports(store.events, store.reports),
+            event_reports=EventReports(store.events, store.reports, self._topology),
             signals=store.signals,
             budgets=store.budgets,
             policies=store.policies,

@@ -28,6 +28,7 @@ from orchestrator.messages import (
     NodeDescribed,
     NodeOffline,
     PolicyChanged,
+    ReleaseRequested,
     SignalCancelled,
     SignalReceived,
     StepDown,
@@ -42,7 +43,7 @@ METER_KEPT_S = 900.0
 def absorb(state: State, item: Input, now: Moment) -> list[Effect]:
     """Take one input; returns what must be stored or done because of it alone.
 
-    GrantCommitted is left to the steering, which alone sends setpoints.
+    GrantCommitted is left to the steering, and ReleaseRequested to the releases, which send.
     """
     match item:
         case TelemetryReceived(telemetry):
@@ -59,7 +60,7 @@ def absorb(state: State, item: Input, now: Moment) -> list[Effect]:
             return _epoch(state, epoch)
         case TakenOver(takeover):
             state.lead(takeover, now.monotonic_s)
-        case GrantCommitted():
+        case GrantCommitted() | ReleaseRequested():
             pass
         case _:
             _setting(state, item)

@@ -1,11 +1,12 @@
 """The state of the control step: what is known of the site, its nodes and the grid."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from orchestrator.control.broadcasts import Broadcasts
+from orchestrator.domain.agent_versions import objection
 from orchestrator.domain.budget import Budget, GridPolicy
 from orchestrator.domain.calibration import Learning
 from orchestrator.domain.compliance import Ramps, ShortfallWatch
@@ -89,12 +90,28 @@ class NodeState:
             self.pending = None
 
 
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One node that is being given back; see control.releases.
+
+    until_s: monotonic, then it is dropped. grant: what the ledger was asked for; committed:
+    whether it holds it. sent: the last fence that was sent, at sent_s.
+    """
+
+    until_s: float
+    grant: Grant | None = None
+    committed: bool = False
+    sent: Fence | None = None
+    sent_s: float = float("-inf")
+
+
 @dataclass(slots=True)
 class State:
     """Everything the control step remembers between two calls.
 
     considered: the inputs last decided on, whether or not that changed anything.
     superseded: a higher epoch was seen; only decreases are sent until we lead anew.
+    tighten_only: why nothing is ever raised, in sentences; see domain.failsafe.
     """
 
     settings: ControlSettings
@@ -106,12 +123,14 @@ class State:
     events: EventBook
     sequence: int = 0
     superseded: bool = False
+    tighten_only: tuple[str, ...] = ()
     signals: dict[SignalKey, Signal] = field(default_factory=dict)
     unstored: set[SignalKey] = field(default_factory=set)
     budgets: tuple[Budget, ...] = ()
     policy: GridPolicy = field(default_factory=GridPolicy)
     armed: frozenset[str] = frozenset()
     locked: frozenset[str] = frozenset()
+    releases: dict[str, Release] = field(default_factory=dict)
     frontiers: Mapping[str, Frontier] = field(default_factory=dict)
     surfaces: Mapping[str, Surface] = field(default_factory=dict)
     meters: dict[str, deque[tuple[float, MeterReading]]] = field(default_factory=dict)
@@ -125,6 +144,12 @@ class State:
     exposure_watch: ShortfallWatch = field(default_factory=lambda: ShortfallWatch(measured=False))
     meter_watch: ShortfallWatch = field(default_factory=lambda: ShortfallWatch(measured=True))
     broadcasts: Broadcasts = field(default_factory=Broadcasts)
+
+    def hold_raises(self, problems: Sequence[str]) -> None:
+        """Only tighten from now on, under every epoch, if there are problems."""
+        self.tighten_only = tuple(problems)
+        if problems:
+            self.raises_from_s = float("inf")
 
     def next_fence(self) -> Fence:
         """The fence of the next setpoint; never used twice."""
@@ -177,8 +202,17 @@ class State:
         status = self.status(node, now_s)
         if status in ("following", "fail-safe"):
             return known_w
-        gated = status == "silent" and self.is_armed(node) and self._boot_gated(node)
-        return max(known_w, node.fail_safe_w if gated else node.nameplate_w)
+        silent = status == "silent" and self.is_armed(node)
+        return max(known_w, self.silent_floor_w(node) if silent else node.nameplate_w)
+
+    def cut_only(self, node: Node) -> str | None:
+        """Why the node is never raised, in words; None when it may be."""
+        description = self.nodes[node.id].description
+        return objection(description.agent_version if description else None)
+
+    def silent_floor_w(self, node: Node) -> float:
+        """The least sum of card limits that an armed node is charged at once it is silent."""
+        return node.fail_safe_w if self._boot_gated(node) else node.nameplate_w
 
     def metered_w(self, limit_id: str, now_s: float) -> float | None:
         """The last reading of a limit's meter, None when there is none or it is stale."""

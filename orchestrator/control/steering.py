@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 
 from orchestrator.control.shedding import released_by, shed
+from orchestrator.control.silence import silence
 from orchestrator.control.state import NodeState, State
 from orchestrator.domain.budget import available_w
 from orchestrator.domain.exposure import Hold, with_hold, with_sent
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.rollout import EPSILON_W, Move, Standing, decreases, raises
 from orchestrator.domain.setpoint import Fence, Setpoint
+from orchestrator.domain.topology import Node
 from orchestrator.messages import (
     CommitGrants,
     Effect,
@@ -92,10 +94,18 @@ def _wanted_w(state: State, now_s: float) -> dict[str, float | None]:
     fixed = state.decision.inputs.fixed
     targets_w = {target.node: target.limit_w for target in state.decision.outcome.targets}
     return {
-        node.id: None if node.id in fixed else targets_w[node.id]
+        node.id: None if node.id in fixed else _may_want_w(state, node, targets_w[node.id], now_s)
         for node in state.topology.nodes
         if state.status(node, now_s) in MOVABLE
     }
+
+
+def _may_want_w(state: State, node: Node, target_w: float, now_s: float) -> float:
+    """The target, and no more than it holds for a node that is never raised."""
+    if state.cut_only(node) is None:
+        return target_w
+    held_w = present_w(state, state.nodes[node.id], now_s)
+    return target_w if held_w is None else min(target_w, held_w)
 
 
 def _decided(state: State, name: str) -> bool:
@@ -159,7 +169,8 @@ def _grant(
     rooms_w = available_w(
         state.topology, {limit_id: bound.limit_w for limit_id, bound in state.bounds.items()}
     )
-    moves = raises(state.topology, rooms_w, charged_w, waiting)
+    kept = silence(state, now.monotonic_s)
+    moves = raises(state.topology, rooms_w, charged_w, waiting, silence=kept)
     grants = tuple(_pend(state, move) for move in moves)
     return [CommitGrants(grants)] if grants else []
 

@@ -7,9 +7,11 @@ the ledger has answered.
 
 from collections.abc import Sequence
 
+from orchestrator.control import releases
 from orchestrator.control.ceilings import advance, judge
 from orchestrator.control.intake import absorb
 from orchestrator.control.shedding import canary
+from orchestrator.control.silence import silence
 from orchestrator.control.state import State
 from orchestrator.control.steering import MOVABLE, lower_ledger, send_granted, steer
 from orchestrator.domain.calibration import quoted
@@ -21,12 +23,15 @@ from orchestrator.domain.decision import (
     decide,
 )
 from orchestrator.domain.moment import Moment
+from orchestrator.domain.silence import costs_more
 from orchestrator.domain.topology import Node
 from orchestrator.messages import Effect, GrantCommitted, Input, StoreDecision
 
 OFFERS_MOVED = "the load that nodes are offered has moved"
+SILENCE_MOVED = "what falling silent would cost has changed"
 BIAS_MOVED = "what nodes are off their models by has moved"
-MINOR = (OFFERS_MOVED, BIAS_MOVED)
+CUT_ONLY_MOVED = "which nodes may only be cut, or what they hold, has changed"
+MINOR = (OFFERS_MOVED, BIAS_MOVED, CUT_ONLY_MOVED)
 FIXED_REASONS = {
     "locked": "locked out: charged at nameplate",
     "unknown": "never heard of: charged at nameplate",
@@ -42,12 +47,14 @@ def step(state: State, inputs: Sequence[Input], now: Moment) -> list[Effect]:
     records: list[Effect] = []
     for item in inputs:
         records += absorb(state, item, now)
+        releases.hear(state, item, now)
     records += advance(state, now)
     decision = _decide_if_due(state, now)
     sends = steer(state, now)
     for item in inputs:
         if isinstance(item, GrantCommitted):
             sends += send_granted(state, item, now)
+    sends += releases.proceed(state, now)
     if decision is not None:
         records.append(StoreDecision(decision))
     sends += canary(state, now)
@@ -62,6 +69,11 @@ def decision_inputs(state: State, now: Moment) -> DecisionInputs:
         reason = _fixed_reason(state, node, now.monotonic_s, shadow)
         if reason is not None:
             fixed[node.id] = FixedNode(state.charged_w(node, now.monotonic_s), reason)
+    cut_only = {}
+    for node in state.topology.nodes:
+        reason = state.cut_only(node)
+        if reason is not None and node.id not in fixed:
+            cut_only[node.id] = FixedNode(state.charged_w(node, now.monotonic_s), reason)
     offered_tok_s = {
         node.id: offer.quoted_tok_s
         for node in state.topology.nodes
@@ -78,6 +90,8 @@ def decision_inputs(state: State, now: Moment) -> DecisionInputs:
         shadow,
         offered_tok_s,
         quoted(learned),
+        silence(state, now.monotonic_s),
+        cut_only,
     )
 
 
@@ -138,7 +152,11 @@ def _cause(state: State, inputs: DecisionInputs) -> str | None:
 
 
 def _minor_cause(before: DecisionInputs, inputs: DecisionInputs) -> str | None:
-    """What is worth a new decision only if it moves a node."""
+    """What is mostly worth a new decision only if it moves a node."""
+    if inputs.silence != before.silence:
+        return SILENCE_MOVED
+    if inputs.cut_only != before.cut_only:
+        return CUT_ONLY_MOVED
     if inputs.biases != before.biases:
         return BIAS_MOVED
     return OFFERS_MOVED if inputs.offered_tok_s != before.offered_tok_s else None
@@ -162,4 +180,4 @@ def _is_cut(before: DecisionInputs, after: DecisionInputs) -> bool:
         fixed.limit_w > (before.fixed[node].limit_w if node in before.fixed else 0.0)
         for node, fixed in after.fixed.items()
     )
-    return lower or grown
+    return lower or grown or costs_more(before.silence, after.silence)

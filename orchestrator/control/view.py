@@ -1,12 +1,14 @@
 """Builds the operators' snapshot from the control state."""
 
 from orchestrator.control.shedding import sheddable
+from orchestrator.control.silence import SILENT, silence
 from orchestrator.control.state import State
 from orchestrator.control.steering import present_w
 from orchestrator.domain.calibration import Bias
 from orchestrator.domain.decision import Target
 from orchestrator.domain.exposure import draws_under_w
 from orchestrator.domain.moment import Moment
+from orchestrator.domain.silence import reserves_w, silent_beyond
 from orchestrator.domain.topology import Node
 from orchestrator.snapshot import LimitView, NodeView, Snapshot
 
@@ -36,6 +38,7 @@ def view(state: State, now: Moment) -> Snapshot:
         nodes=nodes,
         events=tuple(state.events.records.values()),
         next_change_at=state.next_change_at,
+        tighten_only=state.tighten_only,
     )
 
 
@@ -47,7 +50,10 @@ def _mode(state: State) -> str:
 
 
 def _limits(state: State, nodes: tuple[NodeView, ...], now: Moment) -> tuple[LimitView, ...]:
-    draws_w = draws_under_w(state.topology, {node.id: node.charged_w for node in nodes})
+    charged_w = {node.id: node.charged_w for node in nodes}
+    draws_w = draws_under_w(state.topology, charged_w)
+    kept_w = reserves_w(state.topology, silence(state, now.monotonic_s), charged_w)
+    beyond = silent_beyond(state.topology, (n.id for n in nodes if n.status in SILENT))
     return tuple(
         LimitView(
             id=limit.id,
@@ -59,6 +65,9 @@ def _limits(state: State, nodes: tuple[NodeView, ...], now: Moment) -> tuple[Lim
             exposure_w=draws_w[limit.id] + state.topology.uncontrolled_under_w[limit.id],
             metered_w=state.metered_w(limit.id, now.monotonic_s),
             armed=all(state.is_armed(node) for node in state.topology.nodes_under[limit.id]),
+            derivation=limit.derivation,
+            silence_reserve_w=kept_w.get(limit.id, 0.0),
+            silent_beyond=beyond.get(limit.id, 0),
         )
         for limit in state.topology.limits
     )
@@ -96,6 +105,8 @@ def _node(state: State, node: Node, target: Target | None, now: Moment) -> NodeV
         tok_s_bias=bias.tok_s,
         power_bias=bias.power,
         drift_s=learned.beyond_s if learned else 0.0,
+        agent_version=known.description.agent_version if known.description else None,
+        cut_only=state.cut_only(node) or "",
         sheddable=sheddable(state, node, now.monotonic_s),
         shed_level=fresh.shed_level if fresh else None,
     )

@@ -12,7 +12,10 @@ from orchestrator.domain.allocation.problem import Device, LimitRow, Problem, Re
 from orchestrator.domain.allocation.waterfill import allocate
 from orchestrator.domain.budget import available_w
 from orchestrator.domain.calibration import Bias, corrected
+from orchestrator.domain.exposure import draws_under_w
 from orchestrator.domain.frontier import Frontier
+from orchestrator.domain.reserve_search import split_with_reserves
+from orchestrator.domain.silence import Silence, reserves_w
 from orchestrator.domain.timeline import Bound
 from orchestrator.domain.topology import Node, Topology
 
@@ -20,6 +23,7 @@ TARGET_HEADROOM = 1.03
 """What a target is raised by, so that the model's error does not make it missed."""
 BEYOND_WORTH = 0.02
 """What a token per second beyond the offered load is worth: enough to use watts left over."""
+FITS_W = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class DecisionInputs:
     frontiers: by deployment. shadow: the facility is not armed, nothing will be sent.
     offered_tok_s: what nodes without a queue are offered, with headroom; see domain.demand.
     biases: by node, what it is off its model by; see domain.calibration.
+    silence: what may still fall silent without anybody being cut for it.
+    cut_only: nodes that may be cut and never raised, with the most that they may hold now.
     """
 
     topology: Topology
@@ -47,6 +53,15 @@ class DecisionInputs:
     shadow: bool
     offered_tok_s: Mapping[str, float] = field(default_factory=dict)
     biases: Mapping[str, Bias] = field(default_factory=dict)
+    silence: Silence = field(default_factory=Silence)
+    cut_only: Mapping[str, FixedNode] = field(default_factory=dict)
+
+    def range_w(self, node: Node) -> tuple[float, float]:
+        """The lowest and the highest sum of card limits that a free node may be given."""
+        held = self.cut_only.get(node.id)
+        if held is None:
+            return node.min_w, node.nameplate_w
+        return min(node.min_w, held.limit_w), min(node.nameplate_w, held.limit_w)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +105,21 @@ class Decision:
 
 def decide(inputs: DecisionInputs) -> Outcome:
     """Split what the limits allow over the nodes that are free to move."""
-    result = allocate(_problem(inputs))
+    if not inputs.silence.allowed:
+        return _outcome(inputs, {})
+    least_w = {node.id: inputs.range_w(node)[0] for node in inputs.topology.nodes}
+    least_w |= {name: fixed.limit_w for name, fixed in inputs.fixed.items()}
+    return split_with_reserves(
+        solve=lambda kept_w: _outcome(inputs, kept_w),
+        needed=lambda outcome: reserves_w(inputs.topology, inputs.silence, _limits_w(outcome)),
+        short=lambda outcome: _short(inputs, outcome),
+        largest_w=reserves_w(inputs.topology, inputs.silence, least_w),
+    )
+
+
+def _outcome(inputs: DecisionInputs, kept_w: Mapping[str, float]) -> Outcome:
+    """The split with so many watts kept free by limit."""
+    result = allocate(_problem(inputs, kept_w))
     targets = tuple(_target(inputs, node, result) for node in inputs.topology.nodes)
     return Outcome(
         targets=targets,
@@ -101,12 +130,33 @@ def decide(inputs: DecisionInputs) -> Outcome:
     )
 
 
-def _problem(inputs: DecisionInputs) -> Problem:
-    rooms_w = available_w(
+def _limits_w(outcome: Outcome) -> dict[str, float]:
+    return {target.node: target.limit_w for target in outcome.targets}
+
+
+def _rooms_w(inputs: DecisionInputs) -> dict[str, float]:
+    return available_w(
         inputs.topology, {limit_id: bound.limit_w for limit_id, bound in inputs.bounds.items()}
     )
+
+
+def _short(inputs: DecisionInputs, outcome: Outcome) -> frozenset[str]:
+    """Limits where the targets and the reserve that they need do not fit."""
+    limits_w, rooms_w = _limits_w(outcome), _rooms_w(inputs)
+    draws_w = draws_under_w(inputs.topology, limits_w)
+    needs_w = reserves_w(inputs.topology, inputs.silence, limits_w)
+    return frozenset(
+        limit_id
+        for limit_id, need_w in needs_w.items()
+        if draws_w[limit_id] + need_w > rooms_w[limit_id] + FITS_W
+    )
+
+
+def _problem(inputs: DecisionInputs, kept_w: Mapping[str, float]) -> Problem:
+    rooms_w = _rooms_w(inputs)
     limits = tuple(
-        LimitRow(limit.id, limit.parent, rooms_w[limit.id]) for limit in inputs.topology.limits
+        LimitRow(limit.id, limit.parent, max(0.0, rooms_w[limit.id] - kept_w.get(limit.id, 0.0)))
+        for limit in inputs.topology.limits
     )
     return Problem(limits, tuple(_device(inputs, node) for node in inputs.topology.nodes))
 
@@ -121,11 +171,12 @@ def _device(inputs: DecisionInputs, node: Node) -> Device:
     enough_tok_s = _enough_tok_s(inputs, node)
     if enough_tok_s is not None:
         points = _worth(points, enough_tok_s)
+    low_w, high_w = inputs.range_w(node)
     return Device(
         id=node.id,
         limits=(node.limit,),
-        min_w=node.draw_w(node.min_w),
-        max_w=node.draw_w(node.nameplate_w),
+        min_w=node.draw_w(low_w),
+        max_w=node.draw_w(high_w),
         tier=node.tier,
         weight=node.weight,
         points=points,
@@ -178,9 +229,10 @@ def _target(inputs: DecisionInputs, node: Node, result: Result) -> Target:
     if fixed is not None:
         draw_w = node.draw_w(fixed.limit_w)
         return Target(node.id, fixed.limit_w, draw_w, None, fixed.reason)
+    low_w, high_w = inputs.range_w(node)
     limit_w = node.limit_for(result.allocations[node.id])
-    limit_w = round(min(max(limit_w, node.min_w), node.nameplate_w) - 0.005, 2)
-    limit_w = max(limit_w, node.min_w)
+    limit_w = round(min(max(limit_w, low_w), high_w) - 0.005, 2)
+    limit_w = max(limit_w, low_w)
     return Target(
         node=node.id,
         limit_w=limit_w,
@@ -198,6 +250,8 @@ def _reason(inputs: DecisionInputs, node: Node, result: Result, limit_w: float) 
     offered_tok_s = inputs.offered_tok_s.get(node.id)
     if node.target_tok_s is not None:
         words = f"{words}; target {node.target_tok_s:,.0f} tok/s"
+    if node.id in inputs.cut_only:
+        words = f"{words}; {inputs.cut_only[node.id].reason}"
     return words if offered_tok_s is None else f"{words}; offered {offered_tok_s:,.0f} tok/s"
 
 

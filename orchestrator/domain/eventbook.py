@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from orchestrator.domain.events import EventRecord
+from orchestrator.domain.failsafe import best_effort
 from orchestrator.domain.signals import Signal, SignalKey
 from orchestrator.domain.timeline import Ceiling, recovery_ceiling
 from orchestrator.domain.topology import Topology
@@ -170,9 +171,7 @@ class EventBook:
         return record.status == "active"
 
     def _guaranteed(self, limit_id: str, limit_w: float | None) -> bool:
-        if limit_w is None or limit_id != self.topology.root.id:
-            return limit_w is not None
-        return limit_w >= self.topology.firm_limit_w
+        return limit_w is not None and not best_effort(self.topology, limit_id, limit_w)
 
     def _keep(self, record: EventRecord) -> EventRecord:
         self.records[record.key] = record

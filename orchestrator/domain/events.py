@@ -16,7 +16,8 @@ class EventRecord:
     baseline_w: mean metered power of the limit's meter before the start, frozen at the start;
         None when no meter was there. limit_w: what the event asked for, once known.
     ended_at: when it really ended (planned end, cancellation or replacement).
-    guaranteed: the limit is not below the firm limit.
+    guaranteed: the limit is not below what holds while every node is at its fail-safe, nor, for
+        the facility, below the firm limit; else it is met as best effort.
     """
 
     key: SignalKey

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.domain.exposure import draws_under_w
+from orchestrator.domain.silence import Reserves, Silence
 from orchestrator.domain.topology import Node, Topology
 
 MoveKind = Literal["decrease", "renewal", "raise"]
@@ -52,30 +53,41 @@ def raises(
     charged_w: Mapping[str, float],
     standings: Mapping[str, Standing],
     smallest_step: float = 0.02,
+    silence: Silence | None = None,
 ) -> list[Move]:
     """Raises that fit under every limit with all charges counted, the largest gaps first.
 
     rooms_w: watts that nodes may draw together under each limit; charged_w: of every node of
     the topology; smallest_step: raises below this fraction of nameplate wait, unless they
-    reach the target.
+    reach the target; silence: what may still fall silent, and keeps its reserve free.
     """
     used_w = draws_under_w(topology, charged_w)
     free_w = {limit_id: rooms_w[limit_id] - used_w[limit_id] for limit_id in rooms_w}
+    reserves = Reserves(topology, silence or Silence(), charged_w)
     found: list[Move] = []
     for name in sorted(
         standings, key=lambda n: (standings[n].present_w - standings[n].wanted_w, n)
     ):
         node, standing = topology.node_by_id[name], standings[name]
         path = topology.path_of[name]
-        least_free_w = min(free_w[limit_id] for limit_id in path)
+        least_free_w = min(_free_w(free_w[limit_id], reserves, limit_id, name) for limit_id in path)
         limit_w = _reachable_w(node, standing, charged_w[name], least_free_w)
         if not _worth_sending(node, standing, limit_w, smallest_step):
             continue
         extra_w = node.draw_w(max(limit_w, charged_w[name])) - node.draw_w(charged_w[name])
         for limit_id in path:
             free_w[limit_id] -= extra_w
+        reserves.charge(node, max(limit_w, charged_w[name]))
         found.append(Move(name, limit_w, "raise"))
     return found
+
+
+def _free_w(free_w: float, reserves: Reserves, limit_id: str, name: str) -> float:
+    """Watts that a node may take: what it takes, it no longer adds when it falls silent."""
+    kept_w = reserves.kept_w(limit_id)
+    if free_w - kept_w < -EPSILON_W:
+        return free_w - kept_w
+    return max(0.0, free_w - reserves.kept_w(limit_id, without=name)) if kept_w else free_w
 
 
 def _reachable_w(node: Node, standing: Standing, charged_w: float, free_w: float) -> float:

@@ -27,6 +27,8 @@ class Setpoint:
     ttl_s: the lease ends at stamp_s + ttl_s on the agent's own clock.
     incarnation, stamp_s: echo of the telemetry this setpoint is based on.
     releases_shed: the fence of the shed that this setpoint ends, with all before it.
+    release: True gives the node back: its cards return to their limits from before Ballast, and
+        the lease ends without a descent. None in every other setpoint.
     """
 
     node: str
@@ -38,6 +40,7 @@ class Setpoint:
     stamp_s: float
     decision_id: str
     releases_shed: Fence | None = None
+    release: bool | None = None
 
     @property
     def ends_s(self) -> float:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from orchestrator.domain.budget import Budget, GridPolicy
+from orchestrator.domain.failsafe import best_effort
 from orchestrator.domain.signals import Signal, SignalKey
 from orchestrator.domain.topology import Topology
 
@@ -108,13 +109,14 @@ def bounds_at(
     Ceilings on limits that the tree does not have (any more) are left out.
     """
     bounds = {
-        limit.id: Bound(limit.id, limit.limit_w, "contract limit") for limit in topology.limits
+        limit.id: _bound(topology, limit.id, limit.limit_w, "contract limit")
+        for limit in topology.limits
     }
     for ceiling in in_force(ceilings, instant):
         held = bounds.get(ceiling.limit_id)
         if held is not None and ceiling.limit_w < held.limit_w:
-            bounds[ceiling.limit_id] = Bound(
-                ceiling.limit_id, ceiling.limit_w, ceiling.reason, ceiling.key
+            bounds[ceiling.limit_id] = _bound(
+                topology, ceiling.limit_id, ceiling.limit_w, ceiling.reason, ceiling.key
             )
     return bounds
 
@@ -170,6 +172,14 @@ def in_force(ceilings: Iterable[Ceiling], instant: datetime) -> list[Ceiling]:
         if held is None or _wins(ceiling, held):
             latest[slot] = ceiling
     return list(latest.values())
+
+
+def _bound(
+    topology: Topology, limit_id: str, limit_w: float, reason: str, key: SignalKey | None = None
+) -> Bound:
+    """A bound that says so when it cannot be guaranteed."""
+    words = best_effort(topology, limit_id, limit_w)
+    return Bound(limit_id, limit_w, f"{reason}; {words}" if words else reason, key)
 
 
 def _wins(new: Ceiling, held: Ceiling) -> bool:

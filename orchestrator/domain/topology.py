@@ -8,7 +8,7 @@ from math import inf
 
 from orchestrator.domain.errors import InvalidTopology
 
-LIMIT_KINDS = ("facility", "feed", "pdu", "rack", "tenant")
+LIMIT_KINDS = ("facility", "feed", "pdu", "rack", "phase", "tenant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,8 @@ class Limit:
     uncontrolled_w: upper bound of the load below this limit that no node accounts for and that
         is not already counted at a limit below.
     reserve_w: watts kept free on purpose.
+    silent_nodes: how many nodes below may fall silent at once without another being cut.
+    derivation: how limit_w came about, empty where it was given as such; see domain.rating.
     """
 
     id: str
@@ -26,6 +28,8 @@ class Limit:
     parent: str | None = None
     uncontrolled_w: float = 0.0
     reserve_w: float = 0.0
+    silent_nodes: int = 0
+    derivation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,24 @@ class Topology:
                 total[above] += limit.uncontrolled_w
         return total
 
+    @cached_property
+    def fail_safe_under_w(self) -> dict[str, float]:
+        """What fail-safe caps with overhead and uncontrolled load come to below each limit."""
+        total = dict(self.uncontrolled_under_w)
+        for node in self.nodes:
+            for limit_id in self.path_of[node.id]:
+                total[limit_id] += node.draw_w(node.fail_safe_w)
+        return total
+
+    @cached_property
+    def guaranteed_w(self) -> dict[str, float]:
+        """The lowest ceiling at each limit that holds while every node is at its fail-safe.
+
+        Nothing below the firm limit is guaranteed at the root.
+        """
+        least_w = self.fail_safe_under_w
+        return {**least_w, self.root.id: max(self.firm_limit_w, least_w[self.root.id])}
+
     def _ancestry(self, limit_id: str) -> Iterator[str]:
         current: str | None = limit_id
         while current is not None:
@@ -157,6 +179,10 @@ def _check_limit(limit: Limit, known: set[str]) -> None:
         raise InvalidTopology(
             f"limit {limit.id}: uncontrolled_w and reserve_w cannot be negative, and are finite"
         )
+    if limit.silent_nodes < 0:
+        raise InvalidTopology(f"limit {limit.id}: silent_nodes cannot be negative")
+    if limit.kind == "phase" and limit.parent is None:
+        raise InvalidTopology(f"limit {limit.id}: a phase needs a parent, the limit it is part of")
 
 
 def _check_no_cycle(start: str, by_id: dict[str, Limit]) -> None:

@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from orchestrator.domain.events import EventRecord
+from orchestrator.domain.failsafe import best_effort
 from orchestrator.domain.signals import SignalKey
+from orchestrator.domain.topology import Topology
 
 FIGURES_FOR = timedelta(seconds=10)
 COUNTED = 500
@@ -48,6 +50,7 @@ class EventReport:
 
     delivered_w: baseline less mean metered power; delivered_fraction: of what was asked.
     excess_ws: watt-seconds that the meter stayed above the limit after its ramp.
+    note: why it is met as best effort only, by the limits of today; empty when it is guaranteed.
     """
 
     key: SignalKey
@@ -61,6 +64,7 @@ class EventReport:
     baseline_w: float | None
     ended_at: datetime | None
     guaranteed: bool
+    note: str = ""
     delivered_w: float | None = None
     delivered_fraction: float | None = None
     time_to_comply_s: float | None = None
@@ -71,8 +75,9 @@ class EventReport:
 class EventReports:
     """Records are always fresh; figures, which cost more, are counted again every ten seconds."""
 
-    def __init__(self, events: Events, deliveries: Deliveries) -> None:
+    def __init__(self, events: Events, deliveries: Deliveries, topology: Topology) -> None:
         self._events = events
+        self._topology = topology
         self._deliveries = deliveries
         self._lock = threading.Lock()
         self._figures: Mapping[SignalKey, Delivered] = {}
@@ -82,7 +87,7 @@ class EventReports:
         """The latest events, newest first."""
         records = self._events.list(limit)
         figures = self._fresh(now) if records else {}
-        return [_report(record, figures.get(record.key)) for record in records]
+        return [self._report(record, figures.get(record.key)) for record in records]
 
     def _fresh(self, now: datetime) -> Mapping[SignalKey, Delivered]:
         with self._lock:
@@ -91,6 +96,13 @@ class EventReports:
                 self._figures = {delivered.key: delivered for delivered in found}
                 self._counted_at = now
             return self._figures
+
+    def _report(self, record: EventRecord, figures: Delivered | None) -> EventReport:
+        found = _report(record, figures)
+        asked_w = record.limit_w
+        if record.guaranteed or asked_w is None:
+            return found
+        return replace(found, note=best_effort(self._topology, record.limit_id, asked_w))
 
 
 def _report(record: EventRecord, figures: Delivered | None) -> EventReport:

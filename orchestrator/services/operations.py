@@ -10,16 +10,18 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from orchestrator.domain.budget import Budget, GridPolicy
-from orchestrator.domain.errors import InvalidBudget, NotFound
-from orchestrator.domain.exposure import draws_under_w
+from orchestrator.domain.errors import InvalidBudget, NotFound, UnsafeChange
+from orchestrator.domain.failsafe import best_effort
 from orchestrator.domain.topology import Topology
 from orchestrator.messages import (
     ArmingChanged,
     BudgetsChanged,
     LockoutsChanged,
     PolicyChanged,
+    ReleaseRequested,
 )
 from orchestrator.ports import Control
+from orchestrator.services.release_check import check_release
 from orchestrator.services.repositories import Arming, Audit, Budgets, Lockouts, Policies
 
 MAX_REASON = 500
@@ -29,7 +31,7 @@ MAX_REASON = 500
 class SavedBudget:
     """A budget in force. guaranteed: it holds even while every node is silent; note says why not.
 
-    A budget that is not guaranteed is met as best effort.
+    A budget that is not guaranteed is met as best effort, and taken only when that was asked for.
     """
 
     budget: Budget
@@ -62,18 +64,29 @@ class Operations:
         self._clock = clock
         self._lock = threading.Lock()
 
-    def put_budget(self, budget: Budget, who: str) -> SavedBudget:
-        """Create or replace a budget. Raises InvalidBudget for a limit nobody knows."""
+    def put_budget(self, budget: Budget, who: str, *, as_best_effort: bool = False) -> SavedBudget:
+        """Create or replace a budget. Raises InvalidBudget for a limit nobody knows.
+
+        Raises UnsafeChange for one that cannot be guaranteed, unless as_best_effort.
+        """
         if budget.limit_id not in self._topology.limit_by_id:
             raise InvalidBudget(
                 f"limit_id: unknown limit {budget.limit_id!r}; "
                 f"known: {', '.join(sorted(self._topology.limit_by_id)[:20])}"
             )
+        saved = self.saved(budget)
+        if not saved.guaranteed and not as_best_effort:
+            raise UnsafeChange(
+                f"limit_w: {budget.limit_w:.0f} W cannot be guaranteed, {saved.note}. "
+                'Raise it, or send "best_effort": true'
+            )
+        words = "" if saved.guaranteed else ", as best effort"
         with self._lock:
             self._budgets.put(budget)
-            self._note(who, "budget.set", budget.id, f"{budget.limit_id}: {budget.limit_w:g} W")
+            detail = f"{budget.limit_id}: {budget.limit_w:g} W{words}"
+            self._note(who, "budget.set", budget.id, detail)
             self._tell_budgets()
-        return self.saved(budget)
+        return saved
 
     def delete_budget(self, budget_id: str, who: str) -> None:
         """Remove a budget. Raises NotFound."""
@@ -84,11 +97,12 @@ class Operations:
 
     def saved(self, budget: Budget) -> SavedBudget:
         """The budget with whether it can be guaranteed."""
-        floor_w = self._guaranteed_w(budget.limit_id)
-        if budget.limit_w >= floor_w:
-            return SavedBudget(budget, guaranteed=True, note="")
-        note = f"below {floor_w:.0f} W, the least that is guaranteed here: met as best effort"
-        return SavedBudget(budget, guaranteed=False, note=note)
+        if budget.limit_id not in self._topology.limit_by_id:
+            return SavedBudget(
+                budget, guaranteed=False, note="its limit is not in the tree any more"
+            )
+        note = best_effort(self._topology, budget.limit_id, budget.limit_w)
+        return SavedBudget(budget, guaranteed=not note, note=note)
 
     def put_policy(self, policy: GridPolicy, who: str) -> None:
         """Replace the policy on carbon and prices. Raises InvalidBudget for half a pair."""
@@ -127,6 +141,20 @@ class Operations:
             self._note(who, "node.released", node_id)
             self._control.submit(LockoutsChanged(self._lockouts.locked()))
 
+    def give_back(self, node_id: str, reason: str, who: str) -> None:
+        """Let a node's cards return to their limits from before Ballast, and lock it out.
+
+        It is charged at nameplate from now on. Raises NotFound for a node nobody registered,
+        Conflict for one that is not heard of, and UnsafeChange if its nameplate does not fit.
+        """
+        self._check_node(node_id)
+        with self._lock:
+            check_release(self._control.snapshot(), self._topology.node_by_id[node_id])
+            self._lockouts.lock(node_id, reason[:MAX_REASON], who)
+            self._note(who, "node.given-back", node_id, reason[:MAX_REASON])
+            self._control.submit(LockoutsChanged(self._lockouts.locked()))
+            self._control.submit(ReleaseRequested(node_id))
+
     def _check_node(self, node_id: str) -> None:
         if node_id not in self._topology.node_by_id:
             raise NotFound(f"no node is registered as {node_id!r}")
@@ -136,13 +164,6 @@ class Operations:
 
     def _note(self, who: str, action: str, subject: str, detail: str = "") -> None:
         self._audit.add(self._clock(), who, action, subject, detail)
-
-    def _guaranteed_w(self, limit_id: str) -> float:
-        if limit_id == self._topology.root.id:
-            return self._topology.firm_limit_w
-        fail_safes_w = {node.id: node.fail_safe_w for node in self._topology.nodes}
-        draws_w = draws_under_w(self._topology, fail_safes_w)
-        return draws_w[limit_id] + self._topology.uncontrolled_under_w[limit_id]
 
 
 def _check_pairs(policy: GridPolicy) -> None:

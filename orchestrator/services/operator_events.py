@@ -9,6 +9,7 @@ from typing import Any, Literal
 from integrations.wire.signal import decode_signal
 from orchestrator.domain.errors import InvalidSignal
 from orchestrator.domain.events import EventRecord
+from orchestrator.domain.failsafe import best_effort
 from orchestrator.domain.signals import Signal
 from orchestrator.domain.topology import Topology
 from orchestrator.services.ingest import OPERATOR_SOURCE, Ingest, Receipt
@@ -66,7 +67,6 @@ class OperatorEvents:
     def _record(self, signal: Signal, now: datetime) -> EventRecord:
         limit_id = signal.limit_id or self._topology.root.id
         asked_w = {"limit": signal.value, "emergency": self._topology.firm_limit_w}.get(signal.kind)
-        is_root = limit_id == self._topology.root.id
         return EventRecord(
             key=signal.key,
             kind=signal.kind,
@@ -78,8 +78,7 @@ class OperatorEvents:
             limit_w=asked_w,
             baseline_w=None,
             ended_at=None,
-            guaranteed=asked_w is not None
-            and (not is_root or asked_w >= self._topology.firm_limit_w),
+            guaranteed=asked_w is not None and not best_effort(self._topology, limit_id, asked_w),
         )
 
 

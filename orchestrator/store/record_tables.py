@@ -80,7 +80,10 @@ events = Table(
     number("limit_w", "What it asked for, watts, once known.", nullable=True),
     number("baseline_w", "Mean metered watts before the start, frozen then.", nullable=True),
     moment("ended_at", "When it really ended.", nullable=True),
-    flag("guaranteed", "Whether the limit is not below the firm limit."),
+    flag(
+        "guaranteed",
+        "Whether it holds with every node at fail-safe, at or above the firm limit.",
+    ),
     PrimaryKeyConstraint("source", "id"),
     Index(None, "starts_at"),
     info={"about": "Demand response events from arrival to the end of recovery."},

@@ -61,7 +61,7 @@ EVENTS_DELIVERED = View(
         "limit_id": "The limit it lowers.",
         "status": "scheduled, active, recovering, completed or cancelled.",
         "simulated": SIMULATED,
-        "guaranteed": "Whether the limit is not below the firm limit.",
+        "guaranteed": "Whether it holds with every node at fail-safe, at or above the firm limit.",
         "received_at": "When the signal arrived, UTC.",
         "starts_at": "Start, UTC.",
         "ended_at": "Real end; planned end while it has not ended, UTC.",

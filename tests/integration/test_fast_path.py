@@ -108,7 +108,7 @@ class Site:
         transport = self.broker.transport(
             principal.name, principal=principal if shed else _without_shed(principal)
         )
-        identity = Identity(node.deployment, "1", boot_gated=False, knobs=("cap",))
+        identity = Identity(node.deployment, "0.1.0", boot_gated=False, knobs=("cap",))
         state = agent.start(Terms(node.id, node.fail_safe_w), identity, "run1", Record())
         outside = Outside(self.cards[node.id], None, transport, self.clock, Shelf())
         loop = AgentLoop(state, SITE, outside, Pace())

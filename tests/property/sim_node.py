@@ -56,7 +56,7 @@ class SimNode:
     def start(self) -> None:
         """A new process with what the old one had written down."""
         self.starts += 1
-        identity = Identity(self.node.deployment, "1", self.node.boot_gated, ("cap",))
+        identity = Identity(self.node.deployment, "0.1.0", self.node.boot_gated, ("cap",))
         terms = Terms(self.node.id, self.node.fail_safe_w, jitter=0.2)
         name = f"{self.node.id}-run{self.starts}"
         self.agent = agents.start(terms, identity, name, self.record)

@@ -8,20 +8,20 @@ from random import Random
 
 from orchestrator.control.ceilings import advance
 from orchestrator.control.intake import absorb
+from orchestrator.control.silence import silence
 from orchestrator.control.state import ControlSettings, State, new_state
 from orchestrator.control.steering import MOVABLE, present_w
 from orchestrator.control.step import step
 from orchestrator.domain.decision import decide
 from orchestrator.domain.events import EventRecord
 from orchestrator.domain.exposure import draws_under_w
-from orchestrator.domain.frontier import Candidate, Frontier
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.setpoint import Fence, Setpoint
 from orchestrator.domain.shed import Shed
 from orchestrator.domain.shed_table import shed_table
 from orchestrator.domain.signals import Signal, SignalKey
+from orchestrator.domain.silence import reserves_w
 from orchestrator.domain.telemetry import Description, Telemetry
-from orchestrator.domain.topology import Limit, Node, Topology
 from orchestrator.messages import (
     ArmingChanged,
     CommitGrants,
@@ -35,6 +35,7 @@ from orchestrator.messages import (
     LowerLedger,
     NodeDescribed,
     NodeOffline,
+    ReleaseRequested,
     SendSetpoint,
     SendShed,
     SignalCancelled,
@@ -47,6 +48,7 @@ from orchestrator.messages import (
 )
 from orchestrator.ports import Takeover
 from tests.property.sim_node import SimNode
+from tests.property.sim_tree import FRONTIERS, TOPOLOGY
 
 TICK_S = 0.5
 TELEMETRY_DELAY_S = 1.5
@@ -57,34 +59,6 @@ BEGIN = datetime(2030, 1, 1, tzinfo=UTC)
 SETTINGS = ControlSettings(
     "test", ttl_s=6.0, stale_s=STALE_S, settle_s=0.5, baseline_window_s=5.0, recovery_s=3.0
 )
-
-
-def _node(name: str, rack: str, deployment: str, fail_safe_w: float, boot_gated: bool) -> Node:
-    return Node(
-        id=name, limit=rack, deployment=deployment, cards=2, nameplate_w=1400.0, min_w=400.0,
-        fail_safe_w=fail_safe_w, overhead_w=50.0, boot_gated=boot_gated,
-    )  # fmt: skip
-
-
-TOPOLOGY = Topology(
-    limits=(
-        Limit("site", "facility", 5000.0, uncontrolled_w=200.0),
-        Limit("rack-1", "rack", 2600.0, "site"),
-        Limit("rack-2", "rack", 2900.0, "site", reserve_w=50.0),
-    ),
-    nodes=(
-        _node("a", "rack-1", "dense", 600.0, boot_gated=False),
-        _node("b", "rack-1", "moe", 500.0, boot_gated=True),
-        _node("c", "rack-2", "dense", 600.0, boot_gated=True),
-        _node("d", "rack-2", "bare", 700.0, boot_gated=False),
-    ),
-    firm_limit_w=3200.0,
-)
-FRONTIERS = {
-    name: Frontier(name, "1", 2, tuple(Candidate(w, 8, w * 2, t * gain) for w, t in POINTS))
-    for POINTS in [((200.0, 300.0), (350.0, 700.0), (500.0, 900.0), (700.0, 1000.0))]
-    for name, gain in (("dense", 1.0), ("moe", 1.6))
-}
 
 
 @dataclass(frozen=True)
@@ -184,6 +158,7 @@ class Site:
             for node in TOPOLOGY.nodes
         }
         self.brains: list[Brain] = []
+        self.described: dict[str, Description] = {}
         self.ledger = SimLedger()
         self.signals: dict[SignalKey, Signal] = {}
         self.events: dict[SignalKey, EventRecord] = {}
@@ -203,6 +178,7 @@ class Site:
         signals = (SignalReceived(signal, stored=True) for signal in self.signals.values())
         brain.inbox += [ArmingChanged(frozenset({"site"})), LockoutsChanged(self.locked)]
         brain.inbox += [FrontiersChanged(FRONTIERS), *signals]
+        brain.inbox += map(NodeDescribed, self.described.values())
         self.brains.append(brain)
 
     def ask(self, limit_id: str, limit_w: float | None, for_s: float) -> None:
@@ -224,6 +200,12 @@ class Site:
         self.locked = names
         for brain in self.brains:
             brain.inbox.append(LockoutsChanged(names))
+
+    def give_back(self, name: str) -> None:
+        """An operator takes a node out of Ballast's hands for good."""
+        self.lock_out(self.locked | {name})
+        for brain in self.brains:
+            brain.inbox.append(ReleaseRequested(name))
 
     def cancel(self, index: int) -> None:
         if self.signals:
@@ -258,6 +240,8 @@ class Site:
                 brain.inbox += brain.record(self.ledger)
 
     def _publish(self, message: Telemetry | Description) -> None:
+        if isinstance(message, Description):  # retained by the broker
+            self.described[message.node] = message
         for brain in self.brains:
             if isinstance(message, Telemetry):
                 item: Input = TelemetryReceived(message)
@@ -272,7 +256,7 @@ class Site:
     def _step(self, brain: Brain) -> None:
         inputs, brain.inbox = brain.inbox, []
         absorbed = self._absorbed(brain, inputs)
-        before_w = exposures_w(absorbed, self.now_s)
+        before_w = worst_w(absorbed, self.now_s)
         rooms_w = {n.id: absorbed.bounds[n.id].limit_w - n.reserve_w for n in TOPOLOGY.limits}
         held_w = {n.id: absorbed.nodes[n.id].exposure.limit_w(n) for n in TOPOLOGY.nodes}
         effects = step(brain.state, inputs, self.moment)
@@ -290,8 +274,11 @@ class Site:
         match effect:
             case SendSetpoint(setpoint, kind):
                 _check_order(brain, setpoint)
-                assert setpoint.node not in brain.state.locked, "sent to a locked node"
-                if kind == "raise":
+                locked = setpoint.node in brain.state.locked
+                assert locked == bool(setpoint.release), "sent to a locked node"
+                if setpoint.release:
+                    self._check_release(brain.state, setpoint)
+                elif kind == "raise":
                     self._check_raise(brain.state, setpoint)
                 else:
                     assert setpoint.limit_w <= held_w[setpoint.node] + EPSILON_W, "hidden raise"
@@ -306,6 +293,15 @@ class Site:
                 self.events[event.key] = event
             case _:
                 brain.queue.append(effect)
+
+    def _check_release(self, state: State, setpoint: Setpoint) -> None:
+        """The ledger holds it, it fits under every limit, and we still lead."""
+        held_w = self.ledger.held_w.get(setpoint.node, 0.0)
+        assert setpoint.limit_w <= held_w, "given back before the ledger held it"
+        assert not state.superseded, "given back by a leader that was superseded"
+        exposed_w = exposures_w(state, self.now_s)
+        for limit_id in TOPOLOGY.path_of[setpoint.node]:
+            assert exposed_w[limit_id] <= state.bounds[limit_id].limit_w + EPSILON_W
 
     def _check_raise(self, state: State, setpoint: Setpoint) -> None:
         """The ledger holds it, the newest decision wants it, and we still lead."""
@@ -331,8 +327,8 @@ class Site:
     def _check_exposures(
         self, brain: Brain, before_w: dict[str, float], rooms_w: dict[str, float]
     ) -> None:
-        """Our own action raises no exposure above what its limit has room for."""
-        for limit_id, after_w in exposures_w(brain.state, self.now_s).items():
+        """Our own action raises no exposure, silence to come included, above what has room."""
+        for limit_id, after_w in worst_w(brain.state, self.now_s).items():
             allowed_w = max(before_w[limit_id], rooms_w[limit_id]) + EPSILON_W
             assert after_w <= allowed_w, f"{limit_id}: raised to {after_w} over {allowed_w}"
 
@@ -373,6 +369,13 @@ def _check_order(brain: Brain, setpoint: Setpoint) -> None:
     last = brain.last_sent.get(setpoint.node)
     assert last is None or last < setpoint.fence, f"{setpoint.fence} after {last}"
     brain.last_sent[setpoint.node] = setpoint.fence
+
+
+def worst_w(state: State, now_s: float) -> dict[str, float]:
+    """The exposures once as many more nodes have fallen silent as every limit allows for."""
+    charged_w = {node.id: state.charged_w(node, now_s) for node in TOPOLOGY.nodes}
+    kept_w = reserves_w(TOPOLOGY, silence(state, now_s), charged_w)
+    return {name: w + kept_w.get(name, 0.0) for name, w in exposures_w(state, now_s).items()}
 
 
 def exposures_w(state: State, now_s: float) -> dict[str, float]:

@@ -9,11 +9,11 @@ from tests.property.sim_site import (
     EPSILON_W,
     SETTINGS,
     TICK_S,
-    TOPOLOGY,
     Site,
     Weather,
     exposures_w,
 )
+from tests.property.sim_tree import TOPOLOGY
 
 LIMITS = ("site", "rack-1", "rack-2")
 LOWEST_W = {"site": 2100.0, "rack-1": 950.0, "rack-2": 1000.0}
@@ -21,7 +21,8 @@ LOWEST_W = {"site": 2100.0, "rack-1": 950.0, "rack-2": 1000.0}
 events = st.tuples(
     st.sampled_from(
         ("ask", "ask", "emergency", "cancel", "kill", "start", "reboot", "freeze", "crash", "rival",
-         "retire", "ledger fails", "ledger heals", "lock out", "release", "offline", "wait", "wait")
+         "retire", "ledger fails", "ledger heals", "lock out", "release", "give back", "offline",
+         "wait", "wait")
     ),
     st.integers(0, 3),
     st.floats(0.0, 1.0),
@@ -84,6 +85,8 @@ def to_the_centre(site: Site, what: str, index: int) -> None:
             del site.brains[index % 2]
         case "lock out":
             site.lock_out(site.locked | {list(site.nodes)[index]})
+        case "give back":
+            site.give_back(list(site.nodes)[index])
         case "release":
             site.lock_out(frozenset())
         case "ledger fails":

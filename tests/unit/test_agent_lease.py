@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -30,8 +31,9 @@ def setpoint(
     incarnation: str = "run1",
     stamp_s: float = 99.0,
     ttl_s: float = 10.0,
+    release: bool | None = None,
 ) -> Setpoint:
-    return Setpoint(node, limit_w, None, ttl_s, fence, incarnation, stamp_s, "d")
+    return Setpoint(node, limit_w, None, ttl_s, fence, incarnation, stamp_s, "d", release=release)
 
 
 def held(limit_w: float = 3000.0, fence: Fence = FIFTH) -> Lease:
@@ -164,3 +166,60 @@ def test_a_tightening_that_grants_no_lease_leads_on_to_fail_safe() -> None:
     for second in range(8):
         lease = advance(TERMS, lease, lease.ceiling_w, NOW_S + second)
     assert lease.ceiling_w == 2000.0
+
+
+RELEASE = setpoint(5600.0, fence=Fence(2, 6), release=True)
+
+
+def released() -> Lease:
+    lease, ack = receive(TERMS, held(), RELEASE, 3000.0, NOW_S)
+    assert ack.accepted
+    return lease
+
+
+def test_a_release_is_a_lease_until_it_ends_without_a_descent() -> None:
+    lease = released()
+    assert (lease.releasing, lease.ceiling_w, lease.status) == (True, 5600.0, "held")
+    over = advance(TERMS, lease, 5600.0, RELEASE.ends_s)
+    assert (over.status, over.armed, over.ceiling_w, over.descent) == ("none", False, None, None)
+    assert over.fence == RELEASE.fence
+    assert advance(TERMS, over, 5600.0, RELEASE.ends_s + 60.0) == over
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fence": Fence(1, 9)},
+        {"fence": FIFTH},
+        {"stamp_s": 80.0},
+        {"incarnation": "run0"},
+    ],
+)
+def test_a_release_that_is_old_or_expired_is_refused(change: dict[str, Any]) -> None:
+    lease, ack = receive(TERMS, held(), replace(RELEASE, **change), 3000.0, NOW_S)
+    assert not ack.accepted
+    assert not lease.releasing
+    assert lease.ceiling_w == 3000.0
+
+
+@pytest.mark.parametrize("fence", [Fence(1, 1), Fence(2, 7)])
+def test_a_tightening_voids_a_release_whatever_its_epoch(fence: Fence) -> None:
+    lease, _ = receive(TERMS, released(), setpoint(2500.0, fence=fence), 5600.0, NOW_S)
+    assert (lease.releasing, lease.ceiling_w) == (False, 2500.0)
+    over = advance(TERMS, lease, 2500.0, RELEASE.ends_s)
+    assert (over.status, over.armed) == ("expired", True)
+
+
+def test_a_gap_in_a_release_ends_in_fail_safe() -> None:
+    lease = interrupt(TERMS, released(), "run1.1", 5600.0, NOW_S)
+    assert (lease.status, lease.armed) == ("expired", True)
+    low = advance(TERMS, lease, 5600.0, NOW_S + MAX_DESCENT_S)
+    assert low.ceiling_w == TERMS.fail_safe_w
+
+
+def test_after_a_release_a_new_setpoint_arms_again() -> None:
+    over = advance(TERMS, released(), 5600.0, RELEASE.ends_s)
+    again = setpoint(3000.0, fence=Fence(2, 7), stamp_s=RELEASE.ends_s)
+    lease, ack = receive(TERMS, over, again, 5600.0, RELEASE.ends_s)
+    assert ack.accepted
+    assert (lease.armed, lease.status) == (True, "held")

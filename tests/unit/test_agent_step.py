@@ -241,6 +241,39 @@ def test_a_tightening_needs_no_reading() -> None:
     assert [e.limit_w for e in effects if isinstance(e, WriteCap)] == [400.0, 400.0]
 
 
+def release(node: Node) -> Setpoint:
+    return replace(node.setpoint(1400.0), release=True)
+
+
+def test_a_release_brings_the_cards_back_to_their_limits_from_before() -> None:
+    """They differed; afterwards the agent is as it was before its first setpoint."""
+    node = Node()
+    node.limits_w = {"a": 600.0, "b": 500.0}
+    node.step()
+    node.step(node.setpoint(400.0))
+    node.wait(0.5)
+    node.step()
+    assert sum(node.limits_w.values()) == 400.0
+    effects = node.step(release(node))
+    for _ in range(70):
+        node.wait(0.5)
+        effects = node.step()
+    assert node.limits_w == {"a": 600.0, "b": 500.0}
+    assert report(effects).lease == "none"
+    assert not node.state.record.armed
+    assert not [e for e in effects if isinstance(e, WriteCap | SetBatch | Journal)]
+
+
+def test_a_release_is_refused_when_nobody_knows_where_the_cards_were() -> None:
+    node = Node(Record(armed=True))
+    node.limits_w = {"a": 250.0, "b": 250.0}
+    node.step()
+    (ack,) = [m for m in messages(node.step(release(node))) if isinstance(m, Ack)]
+    assert not ack.accepted
+    assert "journal does not know" in ack.reason
+    assert node.limits_w == {"a": 250.0, "b": 250.0}
+
+
 TABLE = NodeTable("n1", "abc", (1200.0, 800.0, 400.0))
 SHED = Shed(Fence(3, 1), 2, "abc", "d")
 

@@ -45,7 +45,7 @@ def bench() -> Bench:
 
 def described(name: str) -> Description:
     """The first words of a node whose boot gate is proven."""
-    return Description(name, "run-1", "1", "dense", ("x", "y"), 400, 1400, 1400, True, ("cap",))
+    return Description(name, "run-1", "0.1.0", "dense", ("x", "y"), 400, 1400, 1400, True, ("cap",))
 
 
 def decisions(effects: list[Effect]) -> list[str]:

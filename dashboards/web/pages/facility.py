@@ -110,7 +110,8 @@ class _Now:
 
     def show(self, snapshot: Snapshot) -> None:
         held_s = snapshot["raises_held_s"]
-        held = f", raises held for {held_s:.0f} s" if held_s > 0 else ""
+        held = ", tightens only" if held_s is None else ""
+        held = f", raises held for {held_s:.0f} s" if held_s else held
         self._rows["Nodes"].set_text(status_words(snapshot["nodes"]))
         self._rows["Decisions"].set_text(f"{snapshot['decisions']}")
         self._rows["Next change"].set_text(self._shown.clock(snapshot["next_change_at"]))

@@ -16,6 +16,7 @@ from integrations.messaging.mqtt import MqttTransport
 from integrations.messaging.transport import MqttAddress
 from integrations.wire import codec, topics
 from orchestrator.bench.failover.cards import StandInCards
+from orchestrator.domain.agent_versions import NEWEST
 from orchestrator.domain.telemetry import Description, Telemetry
 from orchestrator.runtime.logs import configure_logs
 
@@ -55,7 +56,7 @@ class Member:
         self._results: list[Message] = []
         self._cards = StandInCards(self.node, plan.cards, boot_s())
         terms = Terms(self.node, plan.fail_safe_w, index / len(plan.nodes))
-        identity = Identity(DEPLOYMENT, "bench", boot_gated=False, knobs=("cap",))
+        identity = Identity(DEPLOYMENT, NEWEST, boot_gated=False, knobs=("cap",))
         self._state: AgentState = start(terms, identity, f"{self.node}-1", Record())
         self._transport = MqttTransport(
             MqttAddress(

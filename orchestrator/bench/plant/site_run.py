@@ -19,6 +19,7 @@ from orchestrator.bench.plant.node_run import LATENCY_S, PERIOD_S
 from orchestrator.bench.plant.own_agent import carry_out
 from orchestrator.control.state import ControlSettings, State, new_state
 from orchestrator.control.step import step as control_step
+from orchestrator.domain.agent_versions import NEWEST
 from orchestrator.domain.frontier import Frontier, pareto
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.signals import Signal, SignalKey
@@ -168,7 +169,7 @@ def open_site(
     state = new_state(chosen, topology, Takeover(1, {}), (), Moment(0.0, BEGIN))
     hosts = {}
     for node in topology.nodes:
-        identity = Identity(node.deployment, "bench", True, knobs, services[node.id])
+        identity = Identity(node.deployment, NEWEST, True, knobs, services[node.id])
         terms = Terms(node.id, node.fail_safe_w)
         agent = start(terms, identity, "bench", Record())
         points = models[node.deployment]

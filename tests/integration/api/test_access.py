@@ -35,6 +35,7 @@ OPERATIONS = (
     ("PUT", "/api/v1/limits/site/arming"),
     ("PUT", "/api/v1/nodes/node-1/lockout"),
     ("DELETE", "/api/v1/nodes/node-1/lockout"),
+    ("POST", "/api/v1/nodes/node-1/release"),
 )
 ADMINISTRATION = (
     ("GET", "/api/v1/tokens"),

@@ -4,7 +4,9 @@ import asyncio
 import json
 import math
 import random
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -22,6 +24,7 @@ from orchestrator.messages import (
     FrontiersChanged,
     LockoutsChanged,
     PolicyChanged,
+    ReleaseRequested,
 )
 from orchestrator.store.decisions import Decisions
 from orchestrator.store.events import Events
@@ -151,13 +154,18 @@ def test_a_budget_is_set_shown_and_removed(bench: ApiBench) -> None:
 
 
 @pytest.mark.parametrize(("limit_id", "limit_w"), [("site", 7_999), ("rack-a", 4_000)])
-def test_a_budget_below_what_is_guaranteed_says_so(
+def test_a_budget_below_what_is_guaranteed_is_taken_only_as_best_effort(
     bench: ApiBench, limit_id: str, limit_w: float
 ) -> None:
     body = {"limit_id": limit_id, "limit_w": limit_w}
-    saved = bench.client().put("/api/v1/budgets/low", json=body).json()
-    assert saved["guaranteed"] is False
-    assert "best effort" in saved["note"]
+    refused = bench.client().put("/api/v1/budgets/low", json=body)
+    assert refused.status_code == 409
+    assert 'or send "best_effort": true' in refused.json()["detail"]
+    assert bench.client().get("/api/v1/budgets").json() == []
+    taken = bench.client().put("/api/v1/budgets/low", json={**body, "best_effort": True})
+    assert taken.json()["guaranteed"] is False
+    assert "best effort" in taken.json()["note"]
+    assert bench.audit.list()[0].detail.endswith("as best effort")
 
 
 def test_a_policy_is_set_and_shown(bench: ApiBench) -> None:
@@ -184,6 +192,37 @@ def test_racks_are_armed_and_nodes_locked_out(bench: ApiBench) -> None:
     assert client.delete("/api/v1/nodes/node-1/lockout").status_code == 204
     assert bench.control.last(LockoutsChanged) == LockoutsChanged(frozenset())
     assert {line.who for line in bench.audit.list()} == {"operator"}
+
+
+def test_a_node_is_given_back_when_its_nameplate_fits(bench: ApiBench) -> None:
+    answer = bench.client().post("/api/v1/nodes/node-1/release", json={"reason": "uninstall"})
+    assert answer.status_code == 202
+    assert bench.control.last(LockoutsChanged) == LockoutsChanged(frozenset({"node-1"}))
+    assert bench.control.last(ReleaseRequested) == ReleaseRequested("node-1")
+    (line,) = bench.audit.list()
+    assert (line.action, line.subject, line.detail) == ("node.given-back", "node-1", "uninstall")
+
+
+@pytest.mark.parametrize(
+    ("change", "node", "status", "said"),
+    [
+        ({"exposure_w": 14_000.0}, {}, 409, "rack-a would come to 15680 W of 15000 W"),
+        ({}, {"status": "silent"}, 409, "node-1 is not heard of"),
+        ({}, {"age_s": None}, 409, "node-1 is not heard of"),
+    ],
+)
+def test_a_node_that_does_not_fit_or_is_silent_is_not_given_back(
+    bench: ApiBench, change: dict[str, Any], node: dict[str, Any], status: int, said: str
+) -> None:
+    shown = a_snapshot()
+    limits = (shown.limits[0], replace(shown.limits[1], **change))
+    nodes = (replace(shown.nodes[0], **node), shown.nodes[1])
+    bench.control.shown = replace(shown, limits=limits, nodes=nodes)
+    answer = bench.client().post("/api/v1/nodes/node-1/release", json={"reason": "uninstall"})
+    assert answer.status_code == status
+    assert said in answer.json()["detail"]
+    assert bench.audit.list() == []
+    assert bench.control.inputs == []
 
 
 def test_the_timeline_shows_what_is_to_come(bench: ApiBench) -> None:
@@ -245,6 +284,7 @@ def test_events_show_what_they_delivered(bench: ApiBench) -> None:
     assert event["delivered_fraction"] == pytest.approx(1.0)
     assert event["time_to_comply_s"] == pytest.approx(1.0, abs=1e-3)
     assert event["excess_ws"] == 0
+    assert event["note"].startswith("below 8000 W, the least that is guaranteed here")
 
 
 def test_minutes_come_from_the_database(bench: ApiBench) -> None:
@@ -308,6 +348,8 @@ def test_health_needs_no_token_and_tells_a_stuck_control_loop(bench: ApiBench) -
     stranger = bench.client(None)
     assert stranger.get("/health/live").status_code == 200
     assert stranger.get("/health/ready").json() == {"status": "ready", "control_age_s": 0.1}
+    bench.control.shown = replace(a_snapshot(), tighten_only=("site: too little",))
+    assert stranger.get("/health/ready").json()["tighten_only"] == ["site: too little"]
     bench.pulse.age_s = 30
     assert stranger.get("/health/ready").status_code == 503
 
