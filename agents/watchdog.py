@@ -23,6 +23,8 @@ from agents.ports import Clock, Gpus
 from orchestrator.domain.errors import GpuError
 
 RETRY_S: Final = 1.0
+SAME_W: Final = 1.0
+"""Drivers round: a read-back this close is what was written."""
 MAX_TRIES: Final = 120
 
 
@@ -64,8 +66,23 @@ def lose(watch: Watch) -> Watch:
     return replace(watch, orphaned=True, calm=False, dismissed=watch.dismissed or not watch.armed)
 
 
+def succeed(watch: Watch) -> Watch:
+    """The cards are down; an orphan has no more to do."""
+    return replace(watch, calm=True, dismissed=watch.orphaned)
+
+
+def postpone(watch: Watch, due_s: float, stall_s: float) -> Watch:
+    """The cards did not come down; try again at due_s."""
+    if watch.orphaned:
+        return replace(watch, ends_s=due_s)
+    return replace(watch, fed_s=due_s - stall_s)
+
+
 def tighten(gpus: Gpus, fail_safe_w: float) -> None:
-    """Lower every card that is above its share of fail-safe. Raises GpuError after trying all."""
+    """Lower every card that is above its share of fail-safe, and read them back.
+
+    Raises GpuError after trying all, also when a card enforces more than was written.
+    """
     cards = gpus.read()
     highs = [card.enforced_w for card in cards]
     lows = [min(card.min_w, card.enforced_w) for card in cards]
@@ -78,6 +95,8 @@ def tighten(gpus: Gpus, fail_safe_w: float) -> None:
             failure = error
     if failure is not None:
         raise failure
+    if sum(card.enforced_w for card in gpus.read()) > max(fail_safe_w, sum(lows)) + SAME_W:
+        raise GpuError("the cards enforce more than was written")
 
 
 class Watchdog:
@@ -120,21 +139,14 @@ class Watchdog:
             return
         try:
             tighten(self._gpus, self._fail_safe_w)
-            self._watch = replace(self._watch, calm=True, dismissed=orphaned)
+            self._watch = succeed(self._watch)
         except GpuError as error:
             self._tries += 1
             with suppress(OSError):  # a full disk under the log must not keep it from trying
                 sys.stderr.write(f"watchdog: {error}\n")
             gone = orphaned and self._tries >= MAX_TRIES
-            self._watch = replace(self._watch, dismissed=gone)
-            self._postpone(now_s + RETRY_S)
-
-    def _postpone(self, due_s: float) -> None:
-        """Try again at due_s."""
-        if self._watch.orphaned:
-            self._watch = replace(self._watch, ends_s=due_s)
-        else:
-            self._watch = replace(self._watch, fed_s=due_s - self._stall_s)
+            later = postpone(self._watch, now_s + RETRY_S, self._stall_s)
+            self._watch = replace(later, dismissed=gone)
 
     def _wait(self, timeout_s: float | None) -> None:
         pipes = [] if self._watch.orphaned else [self._pipe]

@@ -20,7 +20,7 @@ from agents.core.effects import (
     WriteCap,
 )
 from agents.core.lease import Terms
-from agents.watchdog import RETRY_S, Watch, hear, lose, tighten
+from agents.watchdog import RETRY_S, Watch, hear, lose, postpone, succeed, tighten
 from integrations.twin.node import SimNode
 from orchestrator.domain.errors import GpuError
 from orchestrator.domain.setpoint import Ack
@@ -191,21 +191,8 @@ class Host:
             return
         if watch.orphaned and self.agent is not None:
             return
-        self.watch = _acted(watch, self._tighten(), clock_s)
-
-    def _tighten(self) -> bool:
         try:
             tighten(self.driver, self.node.fail_safe_w)
+            self.watch = succeed(watch)
         except GpuError:
-            return False
-        return True
-
-
-def _acted(watch: Watch, done: bool, clock_s: float) -> Watch:
-    if done:
-        return Watch(
-            clock_s, watch.armed, watch.ends_s, watch.orphaned, dismissed=watch.orphaned, calm=True
-        )
-    if watch.orphaned:
-        return Watch(watch.fed_s, watch.armed, clock_s + RETRY_S, orphaned=True)
-    return Watch(clock_s + RETRY_S - STALL_S, watch.armed, watch.ends_s)
+            self.watch = postpone(watch, clock_s + RETRY_S, STALL_S)

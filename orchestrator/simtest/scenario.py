@@ -17,6 +17,8 @@ MODELS: Final = (
     ("H100", "qwen3-30b-a3b"),
 )
 CARDS: Final = 2
+TOGETHER: Final = 0.6
+CLOSE_S: Final = 15.0
 OVERHEAD: Final = 0.08
 OVERHEAD_W: Final = 400.0
 TOLERANCE: Final = 0.02
@@ -62,7 +64,7 @@ def draw(seed: int) -> Scenario:
     random = Random(seed)  # noqa: S311
     topology = _topology(random)
     asks = tuple(sorted(_asks(random, topology)))
-    faults = tuple(sorted(_faults(random, topology)))
+    faults = tuple(sorted(_faults(random, topology, asks)))
     offered = tuple(random.choice((0.5, 0.9, 2.0)) for _ in topology.nodes)
     return Scenario(seed, topology, offered, asks, faults)
 
@@ -127,18 +129,27 @@ def _asks(random: Random, topology: Topology) -> list[Ask]:
     return found
 
 
-def _faults(random: Random, topology: Topology) -> list[Fault]:
-    return [_fault(random, topology) for _ in range(random.randint(5, 12))]
+def _faults(random: Random, topology: Topology, asks: tuple[Ask, ...]) -> list[Fault]:
+    """Most faults fall close to an ask, or to another fault: there they hurt."""
+    found: list[Fault] = []
+    for _ in range(random.randint(5, 12)):
+        near_s = [ask.at_s for ask in asks] + [fault.at_s for fault in found]
+        at_s = random.uniform(BEGIN_S, SECONDS - 60.0)
+        if random.random() < TOGETHER:
+            at_s = random.choice(near_s) + random.uniform(-CLOSE_S, CLOSE_S)
+        at_s = round(min(max(at_s, BEGIN_S), SECONDS - 60.0), 1)
+        found.append(_fault(random, topology, at_s))
+    return found
 
 
-def _fault(random: Random, topology: Topology) -> Fault:
+def _fault(random: Random, topology: Topology, at_s: float) -> Fault:
     kind = random.choice(sorted(FAULTS))
     known = FAULTS[kind]
     where = random.choice(topology.nodes).id if known.per_node else "site"
     if kind in ("loss", "delay", "duplicate", "partition") and random.random() < 0.4:
         where = "site"
     return Fault(
-        at_s=round(random.uniform(BEGIN_S, SECONDS - 60.0), 1),
+        at_s=at_s,
         kind=kind,
         where=where,
         for_s=round(random.uniform(0.1, 1.0) * known.longest_s, 1),
