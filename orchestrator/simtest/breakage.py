@@ -192,4 +192,4 @@ class Breakage:
     def _hang(self, host: Host, on: bool) -> None:
         host.serving = not on
         if on:
-            host.plant.halt()
+            host.plant.live.halt()

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from random import Random
 
 from agents.core.effects import WriteResult
-from integrations.twin.node import SimNode
 from orchestrator.domain.errors import GpuError
 from orchestrator.domain.telemetry import CardReading
+from orchestrator.simtest.sampling import Plant
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Driver:
     write last left a card higher than it was and was asked to be, and by how much.
     """
 
-    plant: SimNode
+    plant: Plant
     random: Random
     now_s: float = 0.0
     fails: bool = False
@@ -47,8 +47,9 @@ class Driver:
     shown: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
-        card = self.plant.deployment.card
-        self.index = {f"{self.plant.name}-gpu{i}": i for i in range(self.plant.deployment.gpus)}
+        node = self.plant.node
+        card = node.deployment.card
+        self.index = {f"{node.name}-gpu{i}": i for i in range(node.deployment.gpus)}
         self.min_w, self.max_w, self.default_w = card.min_w, card.max_w, card.default_w
         self.enforced_w = dict.fromkeys(self.index, self.default_w)
 
@@ -62,7 +63,7 @@ class Driver:
         if self.blind:
             raise GpuError("the cards do not answer")
         if not self.stuck or not self.shown:
-            cards, scale = self.plant.state.cards, 1.0 + self.bias
+            cards, scale = self.plant.live.state.cards, 1.0 + self.bias
             self.shown = tuple(
                 zip(
                     (scale * cards["power_w"]).tolist(),
@@ -85,7 +86,7 @@ class Driver:
 
     def set_clock_mhz(self, clock_mhz: float | None) -> None:
         """Lock the clocks of every card, or free them."""
-        self.plant.set_clock_mhz(clock_mhz)
+        self.plant.live.set_clock_mhz(clock_mhz)
 
     def begin(self, uuid: str, limit_w: float) -> None:
         """Start a write that an agent does not wait for; its result comes with `results`."""
@@ -114,20 +115,20 @@ class Driver:
     def restart(self, limit_w: float) -> None:
         """The host has rebooted: every card is at this limit, and no write is under way."""
         self.writing, self.returned, self.shown = [], [], ()
-        self.plant.set_clock_mhz(None)
+        self.plant.live.set_clock_mhz(None)
         for uuid in self.enforced_w:
             self._enforce(uuid, limit_w, clamp_w=0.0)
 
     def tell_truth(self) -> None:
         """Lying cards honour what they have promised."""
         for uuid in sorted(self.lying):
-            self.plant.set_cap_w(self.enforced_w[uuid], self.index[uuid])
+            self.plant.live.set_cap_w(self.enforced_w[uuid], self.index[uuid])
         self.lying.clear()
 
     def excess_w(self) -> float:
         """How far lying cards may draw above what they report, in watts."""
         return sum(
-            float(self.plant.state.cards["cap_w"][self.index[uuid]]) - self.enforced_w[uuid]
+            float(self.plant.live.state.cards["cap_w"][self.index[uuid]]) - self.enforced_w[uuid]
             for uuid in self.lying
         )
 
@@ -146,4 +147,4 @@ class Driver:
             self.clamped_s, self.clamped_w = self.now_s, limit_w - asked_w
         self.enforced_w[uuid] = limit_w
         if uuid not in self.lying:
-            self.plant.set_cap_w(limit_w, self.index[uuid])
+            self.plant.live.set_cap_w(limit_w, self.index[uuid])

@@ -21,12 +21,12 @@ from agents.core.effects import (
 )
 from agents.core.lease import Terms
 from agents.watchdog import RETRY_S, Watch, hear, lose, postpone, succeed, tighten
-from integrations.twin.node import SimNode
 from orchestrator.domain.errors import GpuError
 from orchestrator.domain.setpoint import Ack
 from orchestrator.domain.telemetry import CardReading, Description, EngineReading, Telemetry
 from orchestrator.domain.topology import Node
 from orchestrator.simtest.driver import Driver
+from orchestrator.simtest.sampling import Plant
 
 PERIOD_S: Final = 0.5
 STALL_S: Final = 3.0
@@ -61,7 +61,7 @@ class Host:
     """
 
     node: Node
-    plant: SimNode
+    plant: Plant
     driver: Driver
     retained: tuple[Message, ...]
     jitter: float
@@ -106,7 +106,7 @@ class Host:
             cap_w = self.node.fail_safe_w / self.node.cards
         self.driver.tell_truth()
         self.driver.restart(cap_w)
-        self.plant.halt()
+        self.plant.live.halt()
         self.serving = False
 
     def advance(self, now_s: float) -> list[Report]:
@@ -153,7 +153,8 @@ class Host:
             case Journal(record):
                 self.record = record
             case SetBatch(limit):
-                self.plant.set_batch_limit(max(1, min(limit, self.plant.deployment.max_batch)))
+                node = self.plant.live
+                node.set_batch_limit(max(1, min(limit, node.deployment.max_batch)))
             case SetClock(clock_mhz):
                 self.inbox.append(ClockSet(clock_mhz))
             case Publish(message):
@@ -169,12 +170,13 @@ class Host:
         """What the engine says, without latencies: nothing here is judged by them."""
         if not self.serving:
             return None
+        node = self.plant.live
         return EngineReading(
-            running=self.plant.running,
-            waiting=self.plant.waiting,
-            batch_limit=self.plant.batch_limit,
-            max_batch=self.plant.deployment.max_batch,
-            generation_tokens=self.plant.tokens,
+            running=node.running,
+            waiting=node.waiting,
+            batch_limit=node.batch_limit,
+            max_batch=node.deployment.max_batch,
+            generation_tokens=node.tokens,
             itl_mean_ms=None,
             itl_p95_ms=None,
             ttft_p95_ms=None,

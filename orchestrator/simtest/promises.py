@@ -4,7 +4,7 @@
 6 no stop raises power; 7 a tightening never waits; 8 silence at its worst; 9 decisions replay.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -56,11 +56,19 @@ class Judge:
             self.found.append(Violation(promise, at_s, where, words))
 
     def physical(
-        self, now_s: float, wall_w: Mapping[str, float], excused_w: Mapping[str, float]
+        self,
+        now_s: float,
+        samples_w: Mapping[str, Sequence[float]],
+        excused_w: Mapping[str, float],
     ) -> None:
-        """No limit of the tree is exceeded, but by what cards do that ignore their limits."""
+        """No limit of the tree is exceeded, but by what cards do that ignore their limits.
+
+        samples_w: the nodes' true power since the last call, one value a tenth of a second.
+        """
         for limit in self.topology.limits:
-            drawn_w = self._drawn_w(limit.id, wall_w)
+            each_w = [samples_w[name] for name in self.under[limit.id]]
+            drawn_w = float(max(map(sum, zip(*each_w, strict=True))))
+            drawn_w += self.topology.uncontrolled_under_w[limit.id]
             most_w = limit.limit_w + POWER_W + sum(excused_w[n] for n in self.under[limit.id])
             if drawn_w > most_w:
                 self.blame(1, now_s, limit.id, f"{drawn_w:.0f} W drawn, {most_w:.0f} W allowed")

@@ -36,11 +36,11 @@ from orchestrator.simtest.grid import BEGIN, Grid, Wish
 from orchestrator.simtest.host import Host, Report
 from orchestrator.simtest.network import Link, Network
 from orchestrator.simtest.promises import Judge, Violation
+from orchestrator.simtest.sampling import SLICE_S, Plant
 from orchestrator.simtest.scenario import MODELS, Scenario
 from orchestrator.simtest.service import Crashed, Service
 from orchestrator.simtest.truth import Truth
 
-SLICE_S: Final = 0.1
 CHECK_EVERY: Final = 5
 JUDGED_FROM_S: Final = 30.0
 """Every node has come under control by then; before, cards are at their default limits."""
@@ -137,9 +137,11 @@ class World:
         for service in list(self.services):
             self._serve(service)
         for host in self.hosts.values():
+            host.plant.slices = self.count - 1
             for report in host.advance(now_s):
                 self._report(host, report)
-        self._judge(self._plants(now_s))
+        if self.count % CHECK_EVERY == 0:
+            self._judge()
 
     def _hear(self) -> None:
         serving = any(self.now_s >= service.resumes_s for service in self.services)
@@ -153,7 +155,7 @@ class World:
             self._meter()
 
     def _meter(self) -> None:
-        drawn_w = sum(host.plant.wall_power_w for host in self.hosts.values())
+        drawn_w = sum(host.plant.live.wall_power_w for host in self.hosts.values())
         root = self.topology.root
         drawn_w += self.topology.uncontrolled_under_w[root.id]
         read = MeterRead(MeterReading(root.id, drawn_w, self.moment().utc))
@@ -214,22 +216,19 @@ class World:
             return
         self.network.send(host.node.id, "site", report, self.now_s)
 
-    def _plants(self, now_s: float) -> dict[str, float]:
-        for host in self.hosts.values():
-            host.plant.advance(now_s)
-        return {name: host.plant.wall_power_w for name, host in self.hosts.items()}
-
-    def _judge(self, wall_w: dict[str, float]) -> None:
+    def _judge(self) -> None:
         now_s, truth = self.now_s, self.truth
+        samples_w = {}
+        for name, host in self.hosts.items():
+            host.plant.slices = self.count
+            samples_w[name] = host.plant.take()
+        self.grid.owe(now_s, self.database.tables)
         if now_s < JUDGED_FROM_S:
             return
-        self.judge.physical(now_s, wall_w, truth.excused_w())
-        if self.count % CHECK_EVERY:
-            return
-        self.grid.owe(now_s, self.database.tables)
+        self.judge.physical(now_s, samples_w, truth.excused_w())
         self.judge.events(
             now_s,
-            wall_w,
+            {name: watts[-1] for name, watts in samples_w.items()},
             lambda limit_id: self.grid.allowed_w(limit_id, now_s, self.breakage.slack_s),
             truth.unreached(),
         )
@@ -244,7 +243,7 @@ class World:
             if share > 1.0
             else poisson(deployment, share * FULL_TOK_S[index], seconds, seed)
         )
-        plant = SimNode(deployment, requests, seed=seed, node_id=node.id)
+        plant = Plant(SimNode(deployment, requests, seed=seed, node_id=node.id))
         draws = Random(crc32(f"{seed} {node.id}".encode()))  # noqa: S311
         return Host(
             node, plant, Driver(plant, draws), self._retained(index),
