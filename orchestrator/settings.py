@@ -15,6 +15,7 @@ from pydantic_settings import (
 )
 
 from orchestrator.control.state import ControlSettings
+from orchestrator.domain.breach import BreachRules
 from orchestrator.domain.errors import ConfigurationError
 from orchestrator.domain.topology import Limit, Node, Topology
 
@@ -56,6 +57,16 @@ class LoopSettings(Strict):
     decide_every_s: float = Field(default=2.5, ge=2.5, le=300)
     baseline_window_s: float = Field(default=60.0, ge=5, le=900)
     recovery_s: float = Field(default=300.0, ge=0, le=86_400)
+
+
+class BreachSettings(Strict):
+    """When a breach opens, worsens and ends; see BreachRules."""
+
+    open_after_s: float = Field(default=2.0, ge=0, le=60)
+    critical_fraction: float = Field(default=0.02, ge=0, le=1)
+    critical_after_s: float = Field(default=10.0, ge=1, le=600)
+    escalate_after_s: float = Field(default=30.0, ge=2, le=3600)
+    resolve_after_s: float = Field(default=10.0, ge=1, le=3600)
 
 
 class LimitSettings(Strict):
@@ -155,6 +166,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     broker: BrokerSettings = BrokerSettings()
     control: LoopSettings = LoopSettings()
+    breaches: BreachSettings = BreachSettings()
     topology: TopologySettings
     meters: tuple[MeterSettings, ...] = ()
     profiles: tuple[Path, ...] = ()
@@ -188,7 +200,8 @@ class Settings(BaseSettings):
     def control_settings(self) -> ControlSettings:
         """The part that the control step reads."""
         loop = self.control.model_dump(exclude={"tick_s"})
-        return ControlSettings(site=self.site, simulated=self.simulated, **loop)
+        breach = BreachRules(**self.breaches.model_dump())
+        return ControlSettings(site=self.site, simulated=self.simulated, breach=breach, **loop)
 
     def build_topology(self) -> Topology:
         """The checked tree. Raises InvalidTopology.

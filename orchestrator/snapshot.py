@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from orchestrator.domain.breach import Breach
 from orchestrator.domain.events import EventRecord
 
 
@@ -65,7 +66,8 @@ class NodeView:
 class Snapshot:
     """Everything that is true now. mode: "shadow", "partly armed" or "armed".
 
-    itl_p95_ms: the nodes' 95th percentiles, weighted by their tokens per second.
+    itl_p95_ms: the nodes' 95th percentiles, weighted by their tokens per second. breaches: those
+    that are open; breaches_opened: how many opened since the start.
     """
 
     at: datetime
@@ -85,3 +87,5 @@ class Snapshot:
     nodes: tuple[NodeView, ...]
     events: tuple[EventRecord, ...]
     next_change_at: datetime | None
+    breaches: tuple[Breach, ...] = ()
+    breaches_opened: int = 0

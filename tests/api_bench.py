@@ -29,7 +29,7 @@ from orchestrator.store.accounts import Accounts, Audit
 from orchestrator.store.canonical import encode
 from orchestrator.store.decisions import Decisions
 from orchestrator.store.engine import open_engine, sqlite_url
-from orchestrator.store.events import Events
+from orchestrator.store.events import Breaches, Events
 from orchestrator.store.migrate import upgrade
 from orchestrator.store.models import Models
 from orchestrator.store.operations import Arming, Budgets, Lockouts, Policies
@@ -168,6 +168,7 @@ class ApiBench:
             history=History(self.ring, reports),
             event_reports=EventReports(Events(self.engine), reports),
             signals=self.signals,
+            breaches=Breaches(self.engine),
             budgets=budgets,
             policies=policies,
             decisions=decisions,

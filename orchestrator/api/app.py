@@ -4,6 +4,7 @@ from fastapi import APIRouter, FastAPI
 
 from orchestrator.api import (
     allocations,
+    breaches,
     budgets,
     decisions,
     events,
@@ -31,6 +32,7 @@ RESOURCES = (
     timeline,
     signals,
     events,
+    breaches,
     budgets,
     policy,
     decisions,

@@ -18,6 +18,7 @@ from orchestrator.services.operator_events import OperatorEvents
 from orchestrator.services.replay import Replay
 from orchestrator.store.accounts import Accounts, Audit
 from orchestrator.store.decisions import Decisions
+from orchestrator.store.events import Breaches
 from orchestrator.store.models import Models
 from orchestrator.store.operations import Budgets, Policies
 from orchestrator.store.signals import Signals
@@ -55,6 +56,7 @@ class ApiContext:
     history: History
     event_reports: EventReports
     signals: Signals
+    breaches: Breaches
     budgets: Budgets
     policies: Policies
     decisions: Decisions

@@ -334,6 +334,7 @@ class Service:
             history=History(self._ring, store.reports),
             event_reports=EventReports(store.events, store.reports),
             signals=store.signals,
+            breaches=store.breaches,
             budgets=store.budgets,
             policies=store.policies,
             decisions=store.decisions,

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from orchestrator.control.breaches import judge_breach
 from orchestrator.control.state import State
 from orchestrator.domain.events import Shortfall
 from orchestrator.domain.exposure import draws_under_w
@@ -64,7 +65,7 @@ def advance(state: State, now: Moment) -> list[Effect]:
 
 
 def judge(state: State, now: Moment) -> list[Effect]:
-    """Record what exceeds a limit after its ramp: by the exposures, and by the meters."""
+    """Record what exceeds a limit after its ramp, by the exposures and by the meters; breaches."""
     charged_w = {node.id: state.charged_w(node, now.monotonic_s) for node in state.topology.nodes}
     draws_w = draws_under_w(state.topology, charged_w)
     found: list[Effect] = []
@@ -74,6 +75,7 @@ def judge(state: State, now: Moment) -> list[Effect]:
         record = state.exposure_watch.update(limit_id, exposed_w, allowed_w, bound.reason, now)
         measured = _judge_meter(state, bound, allowed_w, now)
         found += [StoreShortfall(entry) for entry in (record, measured) if entry is not None]
+        found += judge_breach(state, bound, allowed_w, exposed_w, now)
     return found
 
 

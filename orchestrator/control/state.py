@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from orchestrator.domain.breach import BreachBook, BreachRules
 from orchestrator.domain.budget import Budget, GridPolicy
 from orchestrator.domain.calibration import Learning
 from orchestrator.domain.compliance import Ramps, ShortfallWatch
@@ -46,6 +47,7 @@ class ControlSettings:
     baseline_window_s: float = 60.0
     recovery_s: float = 300.0
     simulated: bool = False
+    breach: BreachRules = field(default_factory=BreachRules)
 
 
 @dataclass(slots=True)
@@ -106,6 +108,7 @@ class State:
     ramps: Ramps = field(default_factory=Ramps)
     exposure_watch: ShortfallWatch = field(default_factory=lambda: ShortfallWatch(measured=False))
     meter_watch: ShortfallWatch = field(default_factory=lambda: ShortfallWatch(measured=True))
+    breaches: BreachBook = field(default_factory=BreachBook)
 
     def next_fence(self) -> Fence:
         """The fence of the next setpoint; never used twice."""
@@ -204,6 +207,7 @@ def new_state(
         raises_from_s=now.monotonic_s + settings.ttl_s,
         nodes=nodes,
         events=book,
+        breaches=BreachBook(settings.breach),
     )
 
 

@@ -7,6 +7,7 @@ the ledger has answered.
 
 from collections.abc import Sequence
 
+from orchestrator.control.breaches import escalated_caps_w
 from orchestrator.control.ceilings import advance, judge
 from orchestrator.control.intake import absorb
 from orchestrator.control.state import State
@@ -41,6 +42,7 @@ def step(state: State, inputs: Sequence[Input], now: Moment) -> list[Effect]:
     for item in inputs:
         records += absorb(state, item, now)
     records += advance(state, now)
+    judged = judge(state, now)
     decision = _decide_if_due(state, now)
     sends = steer(state, now)
     for item in inputs:
@@ -48,7 +50,7 @@ def step(state: State, inputs: Sequence[Input], now: Moment) -> list[Effect]:
             sends += send_granted(state, item, now)
     if decision is not None:
         records.append(StoreDecision(decision))
-    return [*sends, *records, *judge(state, now), *lower_ledger(state)]
+    return [*sends, *records, *judged, *lower_ledger(state)]
 
 
 def decision_inputs(state: State, now: Moment) -> DecisionInputs:
@@ -75,6 +77,7 @@ def decision_inputs(state: State, now: Moment) -> DecisionInputs:
         shadow,
         offered_tok_s,
         quoted(learned),
+        escalated_caps_w(state),
     )
 
 
@@ -121,6 +124,13 @@ def _cause(state: State, inputs: DecisionInputs) -> str | None:
     for limit_id, bound in inputs.bounds.items():
         if bound != before.bounds[limit_id]:
             return f"{limit_id}: {bound.limit_w / 1e3:.1f} kW, {bound.reason}"
+    return _node_cause(before, inputs) or _minor_cause(before, inputs)
+
+
+def _node_cause(before: DecisionInputs, inputs: DecisionInputs) -> str | None:
+    if inputs.most_w != before.most_w:
+        cut = len(inputs.most_w.keys() - before.most_w.keys())
+        return f"breach escalated: {cut} nodes to fail-safe" if cut else "a breach is over"
     for node in sorted(inputs.fixed.keys() | before.fixed.keys()):
         if inputs.fixed.get(node) != before.fixed.get(node):
             now_fixed = inputs.fixed.get(node)
@@ -129,7 +139,7 @@ def _cause(state: State, inputs: DecisionInputs) -> str | None:
         return "new power-performance models"
     if inputs.shadow != before.shadow:
         return "disarmed" if inputs.shadow else "armed"
-    return _minor_cause(before, inputs)
+    return None
 
 
 def _minor_cause(before: DecisionInputs, inputs: DecisionInputs) -> str | None:
@@ -157,4 +167,7 @@ def _is_cut(before: DecisionInputs, after: DecisionInputs) -> bool:
         fixed.limit_w > (before.fixed[node].limit_w if node in before.fixed else 0.0)
         for node, fixed in after.fixed.items()
     )
-    return lower or grown
+    escalated = any(
+        most_w < before.most_w.get(node, float("inf")) for node, most_w in after.most_w.items()
+    )
+    return lower or grown or escalated

@@ -35,6 +35,8 @@ def view(state: State, now: Moment) -> Snapshot:
         nodes=nodes,
         events=tuple(state.events.records.values()),
         next_change_at=state.next_change_at,
+        breaches=state.breaches.standing(),
+        breaches_opened=state.breaches.opened,
     )
 
 

@@ -38,6 +38,7 @@ class DecisionInputs:
     frontiers: by deployment. shadow: the facility is not armed, nothing will be sent.
     offered_tok_s: what nodes without a queue are offered, with headroom; see domain.demand.
     biases: by node, what it is off its model by; see domain.calibration.
+    most_w: by node, a sum of card limits that it may not exceed while a breach is escalated.
     """
 
     topology: Topology
@@ -47,6 +48,7 @@ class DecisionInputs:
     shadow: bool
     offered_tok_s: Mapping[str, float] = field(default_factory=dict)
     biases: Mapping[str, Bias] = field(default_factory=dict)
+    most_w: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,8 @@ def _device(inputs: DecisionInputs, node: Node) -> Device:
         draw_w = node.draw_w(fixed.limit_w)
         return Device(node.id, (node.limit,), draw_w, draw_w, tier=node.tier, weight=node.weight)
     frontier = _frontier(inputs, node)
-    points = _points(node, frontier) if frontier else ()
+    most_w = _most_w(inputs, node)
+    points = _points(node, frontier, most_w) if frontier else ()
     enough_tok_s = _enough_tok_s(inputs, node)
     if enough_tok_s is not None:
         points = _worth(points, enough_tok_s)
@@ -125,7 +128,7 @@ def _device(inputs: DecisionInputs, node: Node) -> Device:
         id=node.id,
         limits=(node.limit,),
         min_w=node.draw_w(node.min_w),
-        max_w=node.draw_w(node.nameplate_w),
+        max_w=node.draw_w(most_w),
         tier=node.tier,
         weight=node.weight,
         points=points,
@@ -138,11 +141,15 @@ def _frontier(inputs: DecisionInputs, node: Node) -> Frontier | None:
     return model if model is None or bias is None else corrected(model, bias)
 
 
-def _points(node: Node, frontier: Frontier) -> tuple[tuple[float, float], ...]:
+def _most_w(inputs: DecisionInputs, node: Node) -> float:
+    return min(node.nameplate_w, inputs.most_w.get(node.id, node.nameplate_w))
+
+
+def _points(node: Node, frontier: Frontier, most_w: float) -> tuple[tuple[float, float], ...]:
     return tuple(
         (node.draw_w(point.cap_w * node.cards), point.tok_s * node.cards / frontier.cards)
         for point in frontier.points
-        if node.min_w <= point.cap_w * node.cards <= node.nameplate_w
+        if node.min_w <= point.cap_w * node.cards <= most_w
     )
 
 
@@ -179,7 +186,7 @@ def _target(inputs: DecisionInputs, node: Node, result: Result) -> Target:
         draw_w = node.draw_w(fixed.limit_w)
         return Target(node.id, fixed.limit_w, draw_w, None, fixed.reason)
     limit_w = node.limit_for(result.allocations[node.id])
-    limit_w = round(min(max(limit_w, node.min_w), node.nameplate_w) - 0.005, 2)
+    limit_w = round(min(max(limit_w, node.min_w), _most_w(inputs, node)) - 0.005, 2)
     limit_w = max(limit_w, node.min_w)
     return Target(
         node=node.id,
@@ -192,6 +199,8 @@ def _target(inputs: DecisionInputs, node: Node, result: Result) -> Target:
 
 def _reason(inputs: DecisionInputs, node: Node, result: Result, limit_w: float) -> str:
     words = result.binding.get(node.id, "not bound")
+    if node.id in inputs.most_w:
+        words = f"{words}; a breach is escalated"
     model = inputs.frontiers.get(node.deployment)
     if model is not None and not model.covers(limit_w / node.cards):
         words = f"{words}; below the profiled range"

@@ -100,6 +100,26 @@ shortfalls = Table(
     info={"about": "Exposure or metered power above a limit after its ramp."},
 )
 
+breaches = Table(
+    "breaches",
+    metadata,
+    text("limit_id", "The limit that was exceeded."),
+    moment("started_at", "When the excess began."),
+    text("status", "warning, critical, escalated or resolved."),
+    moment("warning_at", "When it became a warning."),
+    moment("critical_at", "When it became critical.", nullable=True),
+    moment("escalated_at", "When the nodes below were cut to fail-safe.", nullable=True),
+    moment("resolved_at", "When the limit had been kept for long enough.", nullable=True),
+    number("worst_w", "Most watts above the limit."),
+    number("excess_ws", "Watt-seconds above the limit."),
+    text("cause", "What had set the limit when the excess began."),
+    flag("measured", "By a meter; otherwise by the exposure ledger."),
+    flag("known", "False while the meter that showed the excess is silent."),
+    PrimaryKeyConstraint("limit_id", "started_at"),
+    Index(None, "started_at"),
+    info={"about": "Breaches of a limit after its ramp, with every step of their lives."},
+)
+
 leadership = Table(
     "leadership",
     metadata,

@@ -4,12 +4,14 @@ import asyncio
 import json
 import math
 import random
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
+from orchestrator.domain.breach import Breach
 from orchestrator.domain.budget import GridPolicy
 from orchestrator.domain.decision import Decision, DecisionInputs, decide
 from orchestrator.domain.events import EventRecord
@@ -24,7 +26,7 @@ from orchestrator.messages import (
     PolicyChanged,
 )
 from orchestrator.store.decisions import Decisions
-from orchestrator.store.events import Events
+from orchestrator.store.events import Breaches, Events
 from tests.api_bench import TOPOLOGY, ApiBench, envelope
 from tests.recording_control import NOON, a_snapshot
 
@@ -245,6 +247,23 @@ def test_events_show_what_they_delivered(bench: ApiBench) -> None:
     assert event["delivered_fraction"] == pytest.approx(1.0)
     assert event["time_to_comply_s"] == pytest.approx(1.0, abs=1e-3)
     assert event["excess_ws"] == 0
+
+
+def test_breaches_are_listed_and_those_that_are_open_are_counted(bench: ApiBench) -> None:
+    breach = Breach(
+        "rack-a", NOON, "critical", NOON, NOON, None, None, 90.0, 800.0, "a cause", measured=True
+    )
+    Breaches(bench.engine).put(breach)
+    bench.control.shown = replace(a_snapshot(), breaches=(breach,), breaches_opened=3)
+    client = bench.client("viewer")
+    (found,) = client.get("/api/v1/breaches").json()
+    assert (found["limit_id"], found["status"], found["resolved_at"]) == (
+        "rack-a", "critical", None,
+    )  # fmt: skip
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    samples = {(s.name, *s.labels.values()): s.value for f in families for s in f.samples}
+    assert samples["ballast_breaches_total",] == 3
+    assert samples["ballast_breach_open", "rack-a", "critical"] == 1
 
 
 def test_minutes_come_from_the_database(bench: ApiBench) -> None:
