@@ -22,6 +22,7 @@ from orchestrator.domain.surface import Surface
 from orchestrator.domain.telemetry import Description, MeterReading, Telemetry
 from orchestrator.domain.timeline import Bound
 from orchestrator.domain.topology import Node, Topology
+from orchestrator.domain.trim import Trim
 from orchestrator.ports import Grant, Takeover
 
 ENDED = ("completed", "cancelled")
@@ -108,6 +109,7 @@ class State:
     ramps: Ramps = field(default_factory=Ramps)
     exposure_watch: ShortfallWatch = field(default_factory=lambda: ShortfallWatch(measured=False))
     meter_watch: ShortfallWatch = field(default_factory=lambda: ShortfallWatch(measured=True))
+    trims: dict[str, Trim] = field(default_factory=dict)
     breaches: BreachBook = field(default_factory=BreachBook)
 
     def next_fence(self) -> Fence:

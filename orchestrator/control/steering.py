@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from orchestrator.control.state import NodeState, State
+from orchestrator.control.trimming import trims_w
 from orchestrator.domain.budget import available_w
 from orchestrator.domain.exposure import Hold, with_hold, with_sent
 from orchestrator.domain.moment import Moment
@@ -147,7 +148,9 @@ def _grant(
     }
     charged_w = {node.id: state.charged_w(node, now.monotonic_s) for node in state.topology.nodes}
     rooms_w = available_w(
-        state.topology, {limit_id: bound.limit_w for limit_id, bound in state.bounds.items()}
+        state.topology,
+        {limit_id: bound.limit_w for limit_id, bound in state.bounds.items()},
+        trims_w(state),
     )
     moves = raises(state.topology, rooms_w, charged_w, waiting)
     grants = tuple(_pend(state, move) for move in moves)

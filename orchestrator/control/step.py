@@ -12,6 +12,7 @@ from orchestrator.control.ceilings import advance, judge
 from orchestrator.control.intake import absorb
 from orchestrator.control.state import State
 from orchestrator.control.steering import lower_ledger, send_granted, steer
+from orchestrator.control.trimming import trim_limits, trims_w
 from orchestrator.domain.calibration import quoted
 from orchestrator.domain.decision import (
     Decision,
@@ -42,6 +43,7 @@ def step(state: State, inputs: Sequence[Input], now: Moment) -> list[Effect]:
     for item in inputs:
         records += absorb(state, item, now)
     records += advance(state, now)
+    trim_limits(state, now)
     judged = judge(state, now)
     decision = _decide_if_due(state, now)
     sends = steer(state, now)
@@ -78,6 +80,7 @@ def decision_inputs(state: State, now: Moment) -> DecisionInputs:
         offered_tok_s,
         quoted(learned),
         escalated_caps_w(state),
+        trims_w(state),
     )
 
 
@@ -170,4 +173,7 @@ def _is_cut(before: DecisionInputs, after: DecisionInputs) -> bool:
     escalated = any(
         most_w < before.most_w.get(node, float("inf")) for node, most_w in after.most_w.items()
     )
-    return lower or grown or escalated
+    trimmed = any(
+        trim_w > before.trims_w.get(limit_id, 0.0) for limit_id, trim_w in after.trims_w.items()
+    )
+    return lower or grown or escalated or trimmed

@@ -39,6 +39,7 @@ class DecisionInputs:
     offered_tok_s: what nodes without a queue are offered, with headroom; see domain.demand.
     biases: by node, what it is off its model by; see domain.calibration.
     most_w: by node, a sum of card limits that it may not exceed while a breach is escalated.
+    trims_w: by limit, what its meter keeps free beyond the declared bounds; see domain.trim.
     """
 
     topology: Topology
@@ -49,6 +50,7 @@ class DecisionInputs:
     offered_tok_s: Mapping[str, float] = field(default_factory=dict)
     biases: Mapping[str, Bias] = field(default_factory=dict)
     most_w: Mapping[str, float] = field(default_factory=dict)
+    trims_w: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,9 @@ def decide(inputs: DecisionInputs) -> Outcome:
 
 def _problem(inputs: DecisionInputs) -> Problem:
     rooms_w = available_w(
-        inputs.topology, {limit_id: bound.limit_w for limit_id, bound in inputs.bounds.items()}
+        inputs.topology,
+        {limit_id: bound.limit_w for limit_id, bound in inputs.bounds.items()},
+        inputs.trims_w,
     )
     limits = tuple(
         LimitRow(limit.id, limit.parent, rooms_w[limit.id]) for limit in inputs.topology.limits
