@@ -17,6 +17,7 @@ from pydantic_settings import (
 from orchestrator.control.state import ControlSettings
 from orchestrator.domain.breach import BreachRules
 from orchestrator.domain.errors import ConfigurationError
+from orchestrator.domain.ramping import RampRules
 from orchestrator.domain.topology import Limit, Node, Topology
 
 PREFIX = "BALLAST_"
@@ -67,6 +68,15 @@ class BreachSettings(Strict):
     critical_after_s: float = Field(default=10.0, ge=1, le=600)
     escalate_after_s: float = Field(default=30.0, ge=2, le=3600)
     resolve_after_s: float = Field(default=10.0, ge=1, le=3600)
+
+
+class RampSettings(Strict):
+    """How fast the facility's ceiling may move; see RampRules."""
+
+    up_w_per_s: float | None = Field(default=None, gt=0)
+    down_w_per_s: float | None = Field(default=None, gt=0)
+    hysteresis: float = Field(default=0.01, ge=0, le=0.5)
+    calm_s: float = Field(default=30.0, ge=0, le=3600)
 
 
 class LimitSettings(Strict):
@@ -167,6 +177,7 @@ class Settings(BaseSettings):
     broker: BrokerSettings = BrokerSettings()
     control: LoopSettings = LoopSettings()
     breaches: BreachSettings = BreachSettings()
+    ramps: RampSettings = RampSettings()
     topology: TopologySettings
     meters: tuple[MeterSettings, ...] = ()
     profiles: tuple[Path, ...] = ()
@@ -201,7 +212,10 @@ class Settings(BaseSettings):
         """The part that the control step reads."""
         loop = self.control.model_dump(exclude={"tick_s"})
         breach = BreachRules(**self.breaches.model_dump())
-        return ControlSettings(site=self.site, simulated=self.simulated, breach=breach, **loop)
+        ramp = RampRules(**self.ramps.model_dump())
+        return ControlSettings(
+            site=self.site, simulated=self.simulated, breach=breach, ramp=ramp, **loop
+        )
 
     def build_topology(self) -> Topology:
         """The checked tree. Raises InvalidTopology.

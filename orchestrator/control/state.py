@@ -16,6 +16,7 @@ from orchestrator.domain.events import EventRecord
 from orchestrator.domain.exposure import NodeExposure, inherited, restored, without_hold
 from orchestrator.domain.frontier import Frontier
 from orchestrator.domain.moment import Moment
+from orchestrator.domain.ramping import RampRules, SiteCeiling
 from orchestrator.domain.setpoint import Fence, Setpoint
 from orchestrator.domain.signals import Signal, SignalKey
 from orchestrator.domain.surface import Surface
@@ -49,6 +50,7 @@ class ControlSettings:
     recovery_s: float = 300.0
     simulated: bool = False
     breach: BreachRules = field(default_factory=BreachRules)
+    ramp: RampRules = field(default_factory=RampRules)
 
 
 @dataclass(slots=True)
@@ -79,6 +81,7 @@ class State:
     """Everything the control step remembers between two calls.
 
     considered: the inputs last decided on, whether or not that changed anything.
+    asked: what every limit is asked for; bounds: what is in force, on the way there.
     superseded: a higher epoch was seen; only decreases are sent until we lead anew.
     """
 
@@ -101,6 +104,8 @@ class State:
     surfaces: Mapping[str, Surface] = field(default_factory=dict)
     meters: dict[str, deque[tuple[float, MeterReading]]] = field(default_factory=dict)
     bounds: dict[str, Bound] = field(default_factory=dict)
+    asked: dict[str, Bound] = field(default_factory=dict)
+    site_ceiling: SiteCeiling | None = None
     next_change_at: datetime | None = None
     decision: Decision | None = None
     considered: DecisionInputs | None = None

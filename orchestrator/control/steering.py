@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from orchestrator.control.ramps import has_its_turn
 from orchestrator.control.state import NodeState, State
 from orchestrator.control.trimming import trims_w
 from orchestrator.domain.budget import available_w
@@ -144,7 +145,9 @@ def _grant(
     waiting = {
         name: standing
         for name, standing in standings.items()
-        if name not in moved and state.nodes[name].pending is None
+        if name not in moved
+        and state.nodes[name].pending is None
+        and has_its_turn(state, name, now.monotonic_s)
     }
     charged_w = {node.id: state.charged_w(node, now.monotonic_s) for node in state.topology.nodes}
     rooms_w = available_w(
