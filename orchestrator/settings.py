@@ -15,9 +15,11 @@ from pydantic_settings import (
 )
 
 from orchestrator.control.state import ControlSettings
+from orchestrator.domain.alarms import AlarmRule
 from orchestrator.domain.breach import BreachRules
 from orchestrator.domain.errors import ConfigurationError
 from orchestrator.domain.ramping import RampRules
+from orchestrator.domain.signals import Alarm
 from orchestrator.domain.topology import Limit, Node, Topology
 
 PREFIX = "BALLAST_"
@@ -77,6 +79,13 @@ class RampSettings(Strict):
     down_w_per_s: float | None = Field(default=None, gt=0)
     hysteresis: float = Field(default=0.01, ge=0, le=0.5)
     calm_s: float = Field(default=30.0, ge=0, le=3600)
+
+
+class AlarmSettings(Strict):
+    """What one kind of alarm sheds to; see AlarmRule."""
+
+    limit_w: float | None = Field(default=None, ge=0)
+    limit_id: str | None = None
 
 
 class LimitSettings(Strict):
@@ -178,6 +187,7 @@ class Settings(BaseSettings):
     control: LoopSettings = LoopSettings()
     breaches: BreachSettings = BreachSettings()
     ramps: RampSettings = RampSettings()
+    alarms: dict[Alarm, AlarmSettings] = Field(default_factory=dict)
     topology: TopologySettings
     meters: tuple[MeterSettings, ...] = ()
     profiles: tuple[Path, ...] = ()
@@ -217,10 +227,14 @@ class Settings(BaseSettings):
             site=self.site, simulated=self.simulated, breach=breach, ramp=ramp, **loop
         )
 
+    def alarm_rules(self) -> dict[Alarm, AlarmRule]:
+        """What each kind of alarm asks for, where it was said."""
+        return {name: AlarmRule(**rule.model_dump()) for name, rule in self.alarms.items()}
+
     def build_topology(self) -> Topology:
         """The checked tree. Raises InvalidTopology.
 
-        Raises ConfigurationError when a meter or a feed stands at a limit that is not in it.
+        Raises ConfigurationError when a meter, feed or alarm stands at a limit that is not in it.
         """
         tree = self.topology
         topology = Topology(
@@ -234,6 +248,9 @@ class Settings(BaseSettings):
     def _check_names(self, topology: Topology) -> None:
         named = {f"dsx.feeds.{tag}": limit_id for tag, limit_id in self.dsx.feeds.items()}
         named |= {f"meters.{i}.limit_id": meter.limit_id for i, meter in enumerate(self.meters)}
+        for name, alarm in self.alarms.items():
+            if alarm.limit_id is not None:
+                named[f"alarms.{name}.limit_id"] = alarm.limit_id
         for where, limit_id in named.items():
             if limit_id not in topology.limit_by_id:
                 raise ConfigurationError(f"{where}: the topology has no limit {limit_id!r}")

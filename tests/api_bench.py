@@ -18,6 +18,7 @@ from orchestrator.api.context import ApiContext
 from orchestrator.domain.errors import DatabaseUnavailable
 from orchestrator.domain.signals import Signal, SignalBatch, SignalKey
 from orchestrator.domain.topology import Limit, Node, Topology
+from orchestrator.services.alarms import Alarms
 from orchestrator.services.calibration import Calibration
 from orchestrator.services.event_reports import EventReports
 from orchestrator.services.history import History, Ring
@@ -161,6 +162,7 @@ class ApiBench:
                 clock=self.clock,
             ),
             operator_events=OperatorEvents(TOPOLOGY, self.ingest, lambda: f"event-{next(ids)}"),
+            alarms=Alarms(self.ingest, self.signals, lambda: f"alarm-{next(ids)}"),
             replay=Replay(decisions, encode),
             calibration=Calibration(
                 models=models, control=self.control, clock=self.clock, simulated=True

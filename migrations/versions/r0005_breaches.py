@@ -1,4 +1,4 @@
-"""Breaches of a limit, and a view of them for auditors."""
+"""Breaches of a limit, a view of them for auditors, and which alarm a signal is."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -46,10 +46,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("limit_id", "started_at", name=op.f("pk_breaches")),
     )
     op.create_index(op.f("ix_breaches_started_at"), "breaches", ["started_at"], unique=False)
+    op.add_column("signals", sa.Column("alarm", sa.Text(), nullable=True))
     dialect = op.get_bind().dialect.name
     op.execute(BREACHES_REVIEWED.format(lasted_s=LASTED_S[dialect]))
 
 
 def downgrade() -> None:
     op.execute("DROP VIEW breaches_reviewed")
+    op.drop_column("signals", "alarm")
     op.drop_table("breaches")

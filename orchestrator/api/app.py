@@ -3,6 +3,7 @@
 from fastapi import APIRouter, FastAPI
 
 from orchestrator.api import (
+    alarms,
     allocations,
     breaches,
     budgets,
@@ -32,6 +33,7 @@ RESOURCES = (
     timeline,
     signals,
     events,
+    alarms,
     breaches,
     budgets,
     policy,

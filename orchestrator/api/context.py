@@ -9,6 +9,7 @@ from typing import Protocol
 from orchestrator.api.auth import Doorman
 from orchestrator.domain.topology import Topology
 from orchestrator.ports import Control
+from orchestrator.services.alarms import Alarms
 from orchestrator.services.calibration import Calibration
 from orchestrator.services.event_reports import EventReports
 from orchestrator.services.history import History
@@ -51,6 +52,7 @@ class ApiContext:
     ingest: Ingest
     operations: Operations
     operator_events: OperatorEvents
+    alarms: Alarms
     replay: Replay
     calibration: Calibration
     history: History

@@ -42,6 +42,7 @@ from orchestrator.runtime.meters import MeterPoller
 from orchestrator.runtime.outbox import Outbox
 from orchestrator.runtime.recorder import Recorder
 from orchestrator.runtime.web import Server, claim, end_on_signals
+from orchestrator.services.alarms import Alarms
 from orchestrator.services.calibration import Calibration
 from orchestrator.services.event_reports import EventReports
 from orchestrator.services.history import History, Ring
@@ -256,6 +257,7 @@ class Service:
             clock=self._utc,
             known=[kept.signal for kept in reversed(self._repositories.signals.list(KNOWN))],
             decode_targets=partial(_decode_targets, flex_config(self._settings.dsx)),
+            alarms=self._settings.alarm_rules(),
         )
 
     def _build_flex(self) -> FlexStatus:
@@ -329,6 +331,7 @@ class Service:
                 clock=self._utc,
             ),
             operator_events=OperatorEvents(self._topology, self._ingest, self._event_id),
+            alarms=Alarms(self._ingest, store.signals, self._event_id),
             replay=Replay(store.decisions, encode),
             calibration=self._calibration,
             history=History(self._ring, store.reports),

@@ -10,7 +10,7 @@ from orchestrator.domain.moment import Moment
 from orchestrator.domain.ramping import follow, phase
 from orchestrator.domain.timeline import Bound, in_force, signal_ceilings
 
-SUDDEN = ("emergency",)
+SUDDEN = ("emergency", "alarm")
 SPREAD = 0.8
 """Of the time between two decisions: what the last node gets is sent before the next one."""
 
@@ -34,7 +34,7 @@ def on_ramp(state: State, deadlines_s: Mapping[str, float], now: Moment) -> dict
 
 
 def _sudden_w(state: State, now: Moment) -> float:
-    """The lowest that an emergency asks of the whole facility now."""
+    """The lowest that emergencies and alarms ask of the whole facility now."""
     sudden = [signal for signal in state.signals.values() if signal.kind in SUDDEN]
     asked = in_force(signal_ceilings(state.topology, sudden, state.policy, {}), now.utc)
     root = state.topology.root.id

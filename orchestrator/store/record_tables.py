@@ -9,7 +9,7 @@ signals = Table(
     metadata,
     text("source", "Who sent it."),
     text("id", "What the source calls it."),
-    text("kind", "limit, reduction, price, carbon or emergency."),
+    text("kind", "limit, reduction, price, carbon, emergency or alarm."),
     number(
         "value",
         "Watts, fraction of the baseline, currency per MWh, or g CO2 per kWh, by kind.",
@@ -27,6 +27,7 @@ signals = Table(
     text("raw", "The message as it arrived."),
     text("raw_sha256", "Of the message."),
     text("origin", "The way it came: http, mqtt, dsx or operator."),
+    text("alarm", "ups_on_battery, generator, cooling or breaker; empty: none.", nullable=True),
     PrimaryKeyConstraint("source", "id"),
     info={"about": "Everything that the grid and operators asked for."},
 )
@@ -71,7 +72,7 @@ events = Table(
     metadata,
     text("source", "Who asked."),
     text("id", "The signal's id."),
-    text("kind", "limit, reduction or emergency."),
+    text("kind", "limit, reduction, emergency or alarm."),
     text("limit_id", "The limit it lowers."),
     text("status", "scheduled, active, recovering, completed or cancelled."),
     moment("received_at", "When the signal arrived."),

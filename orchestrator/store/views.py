@@ -57,7 +57,7 @@ EVENTS_DELIVERED = View(
     {
         "source": "Who asked.",
         "event_id": "The signal's id.",
-        "kind": "limit, reduction or emergency.",
+        "kind": "limit, reduction, emergency or alarm.",
         "limit_id": "The limit it lowers.",
         "status": "scheduled, active, recovering, completed or cancelled.",
         "simulated": SIMULATED,
