@@ -88,6 +88,14 @@ class AlarmSettings(Strict):
     limit_id: str | None = None
 
 
+class HeartbeatSettings(Strict):
+    """A sign of life for an external dead-man switch: a file touched, a URL asked for, or both."""
+
+    file: Path | None = None
+    url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    every_s: float = Field(default=1.0, ge=0.1, le=60)
+
+
 class LimitSettings(Strict):
     """One limit of the tree; watts. See orchestrator.domain.topology.Limit."""
 
@@ -188,6 +196,7 @@ class Settings(BaseSettings):
     breaches: BreachSettings = BreachSettings()
     ramps: RampSettings = RampSettings()
     alarms: dict[Alarm, AlarmSettings] = Field(default_factory=dict)
+    heartbeat: HeartbeatSettings = HeartbeatSettings()
     topology: TopologySettings
     meters: tuple[MeterSettings, ...] = ()
     profiles: tuple[Path, ...] = ()
