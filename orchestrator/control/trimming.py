@@ -7,16 +7,13 @@ from orchestrator.domain.moment import Moment
 from orchestrator.domain.trim import Trim, TrimRules, integrate, modelled_w
 
 SLOWER = 5
+EVERY_S = 0.25
 
 
 def trim_limits(state: State, now: Moment) -> None:
     """Take what the meters show now, and say so at the bounds that it moves."""
     for limit_id in state.meters.keys() & state.bounds.keys():
-        before = state.trims.get(limit_id, Trim(now.monotonic_s))
-        limit_w = state.topology.limit_by_id[limit_id].limit_w
-        excess_w = _excess_w(state, limit_id, now.monotonic_s)
-        after = integrate(before, excess_w, limit_w, now.monotonic_s, _rules(state))
-        state.trims[limit_id] = after
+        after = _advanced(state, limit_id, now.monotonic_s)
         if after.quoted_w > 0:
             bound = state.bounds[limit_id]
             words = f"; the meter shows {after.quoted_w:.0f} W more than modelled, kept free"
@@ -30,6 +27,17 @@ def trims_w(state: State) -> dict[str, float]:
         for limit_id, trim in sorted(state.trims.items())
         if trim.quoted_w > 0
     }
+
+
+def _advanced(state: State, limit_id: str, now_s: float) -> Trim:
+    """Meters are no faster than EVERY_S; steps between two readings are."""
+    before = state.trims.setdefault(limit_id, Trim(now_s))
+    if now_s - before.at_s < EVERY_S:
+        return before
+    limit_w = state.topology.limit_by_id[limit_id].limit_w
+    excess_w = _excess_w(state, limit_id, now_s)
+    state.trims[limit_id] = integrate(before, excess_w, limit_w, now_s, _rules(state))
+    return state.trims[limit_id]
 
 
 def _excess_w(state: State, limit_id: str, now_s: float) -> float | None:
