@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from orchestrator.domain.breach import Breach
 from orchestrator.domain.budget import Budget, GridPolicy
 from orchestrator.domain.decision import Decision
 from orchestrator.domain.events import EventRecord, Shortfall
@@ -185,6 +186,11 @@ class StoreShortfall:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreBreach:
+    breach: Breach
+
+
+@dataclass(frozen=True, slots=True)
 class StepDown:
     """A higher epoch was seen: nothing is raised or renewed until TakenOver comes back."""
 
@@ -199,5 +205,6 @@ Effect = (
     | StoreDecision
     | StoreEvent
     | StoreShortfall
+    | StoreBreach
     | StepDown
 )

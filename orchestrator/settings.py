@@ -16,8 +16,12 @@ from pydantic_settings import (
 )
 
 from orchestrator.control.state import ControlSettings
+from orchestrator.domain.alarms import AlarmRule
+from orchestrator.domain.breach import BreachRules
 from orchestrator.domain.errors import ConfigurationError
+from orchestrator.domain.ramping import RampRules
 from orchestrator.domain.rating import Rating, rated
+from orchestrator.domain.signals import Alarm
 from orchestrator.domain.topology import Limit, Node, Topology
 
 PREFIX = "BALLAST_"
@@ -58,6 +62,40 @@ class LoopSettings(Strict):
     decide_every_s: float = Field(default=2.5, ge=2.5, le=300)
     baseline_window_s: float = Field(default=60.0, ge=5, le=900)
     recovery_s: float = Field(default=300.0, ge=0, le=86_400)
+
+
+class BreachSettings(Strict):
+    """When a breach opens, worsens and ends; see BreachRules."""
+
+    open_after_s: float = Field(default=2.0, ge=0, le=60)
+    critical_fraction: float = Field(default=0.02, ge=0, le=1)
+    critical_after_s: float = Field(default=10.0, ge=1, le=600)
+    escalate_after_s: float = Field(default=30.0, ge=2, le=3600)
+    resolve_after_s: float = Field(default=10.0, ge=1, le=3600)
+
+
+class RampSettings(Strict):
+    """How fast the facility's ceiling may move; see RampRules."""
+
+    up_w_per_s: float | None = Field(default=None, gt=0)
+    down_w_per_s: float | None = Field(default=None, gt=0)
+    hysteresis: float = Field(default=0.01, ge=0, le=0.5)
+    calm_s: float = Field(default=30.0, ge=0, le=3600)
+
+
+class AlarmSettings(Strict):
+    """What one kind of alarm sheds to; see AlarmRule."""
+
+    limit_w: float | None = Field(default=None, ge=0)
+    limit_id: str | None = None
+
+
+class HeartbeatSettings(Strict):
+    """A sign of life for an external dead-man switch: a file touched, a URL asked for, or both."""
+
+    file: Path | None = None
+    url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    every_s: float = Field(default=1.0, ge=0.1, le=60)
 
 
 class LimitSettings(Strict):
@@ -174,6 +212,10 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     broker: BrokerSettings = BrokerSettings()
     control: LoopSettings = LoopSettings()
+    breaches: BreachSettings = BreachSettings()
+    ramps: RampSettings = RampSettings()
+    alarms: dict[Alarm, AlarmSettings] = Field(default_factory=dict)
+    heartbeat: HeartbeatSettings = HeartbeatSettings()
     topology: TopologySettings
     meters: tuple[MeterSettings, ...] = ()
     profiles: tuple[Path, ...] = ()
@@ -207,12 +249,20 @@ class Settings(BaseSettings):
     def control_settings(self) -> ControlSettings:
         """The part that the control step reads."""
         loop = self.control.model_dump(exclude={"tick_s"})
-        return ControlSettings(site=self.site, simulated=self.simulated, **loop)
+        breach = BreachRules(**self.breaches.model_dump())
+        ramp = RampRules(**self.ramps.model_dump())
+        return ControlSettings(
+            site=self.site, simulated=self.simulated, breach=breach, ramp=ramp, **loop
+        )
+
+    def alarm_rules(self) -> dict[Alarm, AlarmRule]:
+        """What each kind of alarm asks for, where it was said."""
+        return {name: AlarmRule(**rule.model_dump()) for name, rule in self.alarms.items()}
 
     def build_topology(self) -> Topology:
         """The checked tree. Raises InvalidTopology.
 
-        Raises ConfigurationError when a meter or a feed stands at a limit that is not in it.
+        Raises ConfigurationError when a meter, feed or alarm stands at a limit that is not in it.
         """
         tree = self.topology
         topology = Topology(
@@ -226,6 +276,9 @@ class Settings(BaseSettings):
     def _check_names(self, topology: Topology) -> None:
         named = {f"dsx.feeds.{tag}": limit_id for tag, limit_id in self.dsx.feeds.items()}
         named |= {f"meters.{i}.limit_id": meter.limit_id for i, meter in enumerate(self.meters)}
+        for name, alarm in self.alarms.items():
+            if alarm.limit_id is not None:
+                named[f"alarms.{name}.limit_id"] = alarm.limit_id
         for where, limit_id in named.items():
             if limit_id not in topology.limit_by_id:
                 raise ConfigurationError(f"{where}: the topology has no limit {limit_id!r}")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from orchestrator.domain.breach import Breach
 from orchestrator.domain.events import EventRecord
 
 
@@ -77,7 +78,8 @@ class NodeView:
 class Snapshot:
     """Everything that is true now. mode: "shadow", "partly armed" or "armed".
 
-    itl_p95_ms: the nodes' 95th percentiles, weighted by their tokens per second.
+    itl_p95_ms: the nodes' 95th percentiles, weighted by their tokens per second. breaches: those
+    that are open; breaches_opened: how many opened since the start.
     tighten_only: why nothing is raised, one sentence for every limit whose fail-safe is not
     affordable; raises_held_s is infinite then.
     """
@@ -100,3 +102,5 @@ class Snapshot:
     events: tuple[EventRecord, ...]
     next_change_at: datetime | None
     tighten_only: tuple[str, ...] = ()
+    breaches: tuple[Breach, ...] = ()
+    breaches_opened: int = 0

@@ -18,6 +18,7 @@ from orchestrator.api.context import ApiContext
 from orchestrator.domain.errors import DatabaseUnavailable
 from orchestrator.domain.signals import Signal, SignalBatch, SignalKey
 from orchestrator.domain.topology import Limit, Node, Topology
+from orchestrator.services.alarms import Alarms
 from orchestrator.services.calibration import Calibration
 from orchestrator.services.event_reports import EventReports
 from orchestrator.services.history import History, Ring
@@ -29,7 +30,7 @@ from orchestrator.store.accounts import Accounts, Audit
 from orchestrator.store.canonical import encode
 from orchestrator.store.decisions import Decisions
 from orchestrator.store.engine import open_engine, sqlite_url
-from orchestrator.store.events import Events
+from orchestrator.store.events import Breaches, Events
 from orchestrator.store.migrate import upgrade
 from orchestrator.store.models import Models
 from orchestrator.store.operations import Arming, Budgets, Lockouts, Policies
@@ -161,6 +162,7 @@ class ApiBench:
                 clock=self.clock,
             ),
             operator_events=OperatorEvents(TOPOLOGY, self.ingest, lambda: f"event-{next(ids)}"),
+            alarms=Alarms(self.ingest, self.signals, lambda: f"alarm-{next(ids)}"),
             replay=Replay(decisions, encode),
             calibration=Calibration(
                 models=models, control=self.control, clock=self.clock, simulated=True
@@ -168,6 +170,7 @@ class ApiBench:
             history=History(self.ring, reports),
             event_reports=EventReports(Events(self.engine), reports, TOPOLOGY),
             signals=self.signals,
+            breaches=Breaches(self.engine),
             budgets=budgets,
             policies=policies,
             decisions=decisions,

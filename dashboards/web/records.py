@@ -73,6 +73,19 @@ class EventView(TypedDict):
     excess_ws: NotRequired[float | None]
 
 
+class BreachView(TypedDict):
+    """A breach of a limit; known is false while the meter that showed it is silent."""
+
+    limit_id: str
+    started_at: str
+    status: str
+    worst_w: float
+    excess_ws: float
+    cause: str
+    measured: bool
+    known: bool
+
+
 class Snapshot(TypedDict):
     """The facility at one moment."""
 
@@ -93,6 +106,7 @@ class Snapshot(TypedDict):
     nodes: list[NodeView]
     events: list[EventView]
     next_change_at: str | None
+    breaches: NotRequired[list[BreachView]]
 
 
 class HistoryPoint(TypedDict):

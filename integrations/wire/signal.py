@@ -3,7 +3,8 @@
     {"source": "utility", "id": "dr-17", "issued_at": "...", "expires_at": "...",
      "kind": "limit", "payload": {"value": 42, "unit": "kW"}}
 
-After expires_at the message is refused and the signal is over, whatever its payload says.
+After expires_at the message is refused and the signal is over, whatever its payload says; but an
+alarm holds until it is cleared.
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ from integrations.wire.strict_json import (
     read_object,
 )
 from orchestrator.domain.errors import InvalidSignal
-from orchestrator.domain.signals import Kind, Signal, SignalKey, power_in_w
+from orchestrator.domain.signals import Alarm, Kind, Signal, SignalKey, Withdrawal, power_in_w
 
 MAX_BYTES = 16 * 1024
 MAX_POWER_W = 1e11
@@ -60,6 +61,14 @@ class EmergencyPayload(Options):
     """Down to the firm limit, now."""
 
 
+class AlarmPayload(Strict):
+    """Something broke: the operator's settings say what is shed. It holds until it is cleared."""
+
+    alarm: Alarm
+    limit_id: LimitId | None = None
+    cleared: Flag = False
+
+
 class PricePayload(Strict):
     """The price of energy; Ballast compares it with the operator's threshold."""
 
@@ -75,13 +84,16 @@ class CarbonPayload(Strict):
     unit: Literal["g/kWh", "lbs/MWh"]
 
 
-Payload = LimitPayload | ReductionPayload | EmergencyPayload | PricePayload | CarbonPayload
+Payload = (
+    LimitPayload | ReductionPayload | EmergencyPayload | AlarmPayload | PricePayload | CarbonPayload
+)
 PAYLOADS: Mapping[Kind, type[Payload]] = {
     "limit": LimitPayload,
     "reduction": ReductionPayload,
     "price": PricePayload,
     "carbon": CarbonPayload,
     "emergency": EmergencyPayload,
+    "alarm": AlarmPayload,
 }
 
 
@@ -104,6 +116,8 @@ def decode_signal(message: bytes | Mapping[str, Any]) -> Signal:
     content = read_object(message, MAX_BYTES) if isinstance(message, bytes) else dict(message)
     envelope = read_model(Envelope, content)
     payload = read_model(PAYLOADS[envelope.kind], envelope.payload, "payload")
+    if isinstance(payload, AlarmPayload):
+        return _alarm(envelope, payload)
     options = payload if isinstance(payload, Options) else Options()
     starts_at = options.starts_at or envelope.issued_at
     return Signal(
@@ -119,6 +133,32 @@ def decode_signal(message: bytes | Mapping[str, Any]) -> Signal:
     )
 
 
+def decode_clearing(message: bytes) -> Withdrawal | None:
+    """The withdrawal in an alarm that is cleared; None for any other envelope."""
+    envelope = read_model(Envelope, read_object(message, MAX_BYTES))
+    if envelope.kind != "alarm":
+        return None
+    payload = read_model(AlarmPayload, envelope.payload, "payload")
+    if not payload.cleared:
+        return None
+    return Withdrawal(envelope.source, payload.limit_id, envelope.issued_at, payload.alarm)
+
+
+def _alarm(envelope: Envelope, payload: AlarmPayload) -> Signal:
+    if payload.cleared:
+        raise InvalidSignal("payload.cleared: over HTTP alarms are cleared with DELETE /alarms")
+    return Signal(
+        key=SignalKey(envelope.source, envelope.id),
+        kind="alarm",
+        value=None,
+        issued_at=envelope.issued_at,
+        starts_at=envelope.issued_at,
+        ends_at=None,
+        limit_id=payload.limit_id,
+        alarm=payload.alarm,
+    )
+
+
 def _value(payload: Payload) -> float | None:
     match payload:
         case LimitPayload():
@@ -129,7 +169,7 @@ def _value(payload: Payload) -> float | None:
             return payload.value * (KWH_PER_MWH if payload.unit == "kWh" else 1.0)
         case CarbonPayload():
             return payload.value * (G_PER_LB / KWH_PER_MWH if payload.unit == "lbs/MWh" else 1.0)
-        case EmergencyPayload():
+        case EmergencyPayload() | AlarmPayload():
             return None
 
 

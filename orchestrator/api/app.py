@@ -3,7 +3,9 @@
 from fastapi import APIRouter, FastAPI
 
 from orchestrator.api import (
+    alarms,
     allocations,
+    breaches,
     budgets,
     decisions,
     events,
@@ -31,6 +33,8 @@ RESOURCES = (
     timeline,
     signals,
     events,
+    alarms,
+    breaches,
     budgets,
     policy,
     decisions,

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from orchestrator.domain.budget import EVERY_DAY, Budget, GridPolicy
+from orchestrator.domain.signals import Alarm
 from orchestrator.services.operator_events import EventRequest
 
 Id = Annotated[str, StringConstraints(pattern=r"\A[a-z0-9-]{1,63}\z")]
@@ -49,6 +50,13 @@ class EventBody(Body):
             limit_id=self.limit_id,
             starts_at=self.starts_at,
         )
+
+
+class AlarmBody(Body):
+    """Something in the plant broke; the settings say what is shed, and where by default."""
+
+    alarm: Alarm
+    limit_id: Id | None = None
 
 
 class BudgetBody(Body):

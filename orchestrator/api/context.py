@@ -9,6 +9,7 @@ from typing import Protocol
 from orchestrator.api.auth import Doorman
 from orchestrator.domain.topology import Topology
 from orchestrator.ports import Control
+from orchestrator.services.alarms import Alarms
 from orchestrator.services.calibration import Calibration
 from orchestrator.services.event_reports import EventReports
 from orchestrator.services.history import History
@@ -18,6 +19,7 @@ from orchestrator.services.operator_events import OperatorEvents
 from orchestrator.services.replay import Replay
 from orchestrator.store.accounts import Accounts, Audit
 from orchestrator.store.decisions import Decisions
+from orchestrator.store.events import Breaches
 from orchestrator.store.models import Models
 from orchestrator.store.operations import Budgets, Policies
 from orchestrator.store.signals import Signals
@@ -50,11 +52,13 @@ class ApiContext:
     ingest: Ingest
     operations: Operations
     operator_events: OperatorEvents
+    alarms: Alarms
     replay: Replay
     calibration: Calibration
     history: History
     event_reports: EventReports
     signals: Signals
+    breaches: Breaches
     budgets: Budgets
     policies: Policies
     decisions: Decisions

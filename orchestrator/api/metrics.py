@@ -86,6 +86,15 @@ def _facility(snapshot: Snapshot) -> Iterator[Metric]:
     decided = CounterMetricFamily("ballast_decisions", "Decisions since the start.")
     decided.add_metric([], snapshot.decisions)
     yield decided
+    opened = CounterMetricFamily("ballast_breaches", "Breaches of a limit since the start.")
+    opened.add_metric([], snapshot.breaches_opened)
+    yield opened
+    standing = GaugeMetricFamily(
+        "ballast_breach_open", "1 for a breach that is open.", labels=["limit", "status"]
+    )
+    for breach in snapshot.breaches:
+        standing.add_metric([breach.limit_id, breach.status], 1.0)
+    yield standing
 
 
 def _rows(

@@ -14,7 +14,7 @@ from orchestrator.settings import Settings
 from orchestrator.store.accounts import Accounts, Audit
 from orchestrator.store.decisions import Decisions
 from orchestrator.store.engine import open_engine
-from orchestrator.store.events import Events
+from orchestrator.store.events import Breaches, Events
 from orchestrator.store.migrate import upgrade
 from orchestrator.store.models import Models
 from orchestrator.store.operations import Arming, Budgets, Clock, Lockouts, Policies
@@ -33,6 +33,7 @@ class Repositories:
     accounts: Accounts
     arming: Arming
     audit: Audit
+    breaches: Breaches
     budgets: Budgets
     decisions: Decisions
     events: Events
@@ -58,6 +59,7 @@ def open_repositories(settings: Settings, clock: Clock) -> Repositories:
         accounts=Accounts(engine),
         arming=Arming(engine, clock),
         audit=Audit(engine),
+        breaches=Breaches(engine),
         budgets=Budgets(engine, clock),
         decisions=Decisions(engine),
         events=Events(engine),

@@ -24,9 +24,11 @@ def restored_state(
     repositories: Repositories,
     now: Moment,
 ) -> State:
-    """The control state with open events; raises nothing for one ttl."""
+    """The control state with open events and breaches; raises nothing for one ttl."""
     events = tuple(repositories.events.open())
-    return new_state(settings.control_settings(), topology, takeover, events, now)
+    state = new_state(settings.control_settings(), topology, takeover, events, now)
+    state.breaches.restore(repositories.breaches.open(), now)
+    return state
 
 
 def standing_inputs(repositories: Repositories, now: Moment) -> list[Input]:

@@ -24,6 +24,7 @@ from orchestrator.api.auth import Doorman
 from orchestrator.api.context import ApiContext
 from orchestrator.app.dsx_keys import flex_config, own_key
 from orchestrator.app.flex import FlexStatus
+from orchestrator.app.heartbeats import build_heartbeats
 from orchestrator.app.principals import credentials
 from orchestrator.app.repositories import accept_topology, ensure_admin, open_repositories
 from orchestrator.app.restore import restored_state, standing_inputs
@@ -37,12 +38,14 @@ from orchestrator.runtime.clock import LiveClock
 from orchestrator.runtime.control_thread import ControlThread
 from orchestrator.runtime.credentials import ensure_secret, read_secret
 from orchestrator.runtime.frontiers import FrontierPublisher
+from orchestrator.runtime.heartbeat import FRESH_S
 from orchestrator.runtime.inbox import NodeInbox
 from orchestrator.runtime.meters import MeterPoller
 from orchestrator.runtime.outbox import Outbox
 from orchestrator.runtime.recorder import Recorder
 from orchestrator.runtime.shed_tables import ShedTablePublisher
 from orchestrator.runtime.web import Server, claim, end_on_signals
+from orchestrator.services.alarms import Alarms
 from orchestrator.services.calibration import Calibration
 from orchestrator.services.event_reports import EventReports
 from orchestrator.services.history import History, Ring
@@ -116,6 +119,7 @@ class Service:
         self._inbox = NodeInbox(settings.site, self._transport, self._control.submit, self._sink)
         self._meters = MeterPoller(self._build_meters(), self._control.submit, self._sink)
         self._flex = self._build_flex()
+        self._heartbeats = build_heartbeats(settings.heartbeat, self._leads)
         self._jobs = self._build_jobs()
 
     def start(self) -> None:
@@ -136,12 +140,16 @@ class Service:
         self._transport.start()
         self._meters.start()
         self._flex.start()
+        for heartbeat in self._heartbeats:
+            heartbeat.start()
         self._jobs.start()
         threading.Thread(target=self._load_profiles, name="profiles", daemon=True).start()
 
     def stop(self) -> None:
         """Stop every part within a bound; nothing is sent that could raise a cap."""
         self._stopping.set()
+        for heartbeat in self._heartbeats:
+            heartbeat.stop()
         self._jobs.shutdown(wait=False)
         self._flex.stop()
         self._meters.stop()
@@ -258,6 +266,7 @@ class Service:
             clock=self._utc,
             known=[kept.signal for kept in reversed(self._repositories.signals.list(KNOWN))],
             decode_targets=partial(_decode_targets, flex_config(self._settings.dsx)),
+            alarms=self._settings.alarm_rules(),
         )
 
     def _build_flex(self) -> FlexStatus:
@@ -277,6 +286,9 @@ class Service:
             _, host, port = meter.source.split(":")
             found[meter.limit_id] = TwinMeter(TwinConnection(host, int(port)), meter.limit_id)
         return found
+
+    def _leads(self) -> bool:
+        return self._control.age_s() < FRESH_S and not self._state.superseded
 
     def _build_jobs(self) -> BackgroundScheduler:
         jobs = BackgroundScheduler(timezone=UTC)
@@ -332,11 +344,13 @@ class Service:
                 clock=self._utc,
             ),
             operator_events=OperatorEvents(self._topology, self._ingest, self._event_id),
+            alarms=Alarms(self._ingest, store.signals, self._event_id),
             replay=Replay(store.decisions, encode),
             calibration=self._calibration,
             history=History(self._ring, store.reports),
             event_reports=EventReports(store.events, store.reports, self._topology),
             signals=store.signals,
+            breaches=store.breaches,
             budgets=store.budgets,
             policies=store.policies,
             decisions=store.decisions,

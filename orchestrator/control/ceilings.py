@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from orchestrator.control.breaches import judge_breach
+from orchestrator.control.ramps import on_ramp
 from orchestrator.control.state import State
 from orchestrator.domain.events import Shortfall
 from orchestrator.domain.exposure import draws_under_w
@@ -49,31 +51,34 @@ def advance(state: State, now: Moment) -> list[Effect]:
     changed += state.events.end_due(standing, state.signals, now.utc)
     _drop_ended(state, now)
     everything = ceilings(state, now)
-    state.bounds = bounds_at(state.topology, everything, now.utc)
+    state.asked = bounds_at(state.topology, everything, now.utc)
     if state.unstored:
-        state.bounds = _strictest(
-            state.bounds, bounds_at(state.topology, ceilings(state, now, True), now.utc)
+        state.asked = _strictest(
+            state.asked, bounds_at(state.topology, ceilings(state, now, True), now.utc)
         )
+    deadlines_s = _deadlines_s(state)
+    state.bounds = on_ramp(state, deadlines_s, now)
     state.next_change_at = next_change(everything, now.utc)
     state.ramps.update(
-        {limit_id: bound.limit_w for limit_id, bound in state.bounds.items()},
-        _deadlines_s(state),
+        {limit_id: bound.limit_w for limit_id, bound in state.asked.items()},
+        deadlines_s,
         now.monotonic_s,
     )
     return [StoreEvent(record) for record in changed if record.key not in state.unstored]
 
 
 def judge(state: State, now: Moment) -> list[Effect]:
-    """Record what exceeds a limit after its ramp: by the exposures, and by the meters."""
+    """Record what exceeds a limit after its ramp, by the exposures and by the meters; breaches."""
     charged_w = {node.id: state.charged_w(node, now.monotonic_s) for node in state.topology.nodes}
     draws_w = draws_under_w(state.topology, charged_w)
     found: list[Effect] = []
-    for limit_id, bound in state.bounds.items():
+    for limit_id, bound in state.asked.items():
         allowed_w = state.ramps.allowed_w(limit_id, bound.limit_w, now.monotonic_s)
         exposed_w = draws_w[limit_id] + state.topology.uncontrolled_under_w[limit_id]
         record = state.exposure_watch.update(limit_id, exposed_w, allowed_w, bound.reason, now)
         measured = _judge_meter(state, bound, allowed_w, now)
         found += [StoreShortfall(entry) for entry in (record, measured) if entry is not None]
+        found += judge_breach(state, bound, allowed_w, exposed_w, now)
     return found
 
 
@@ -104,7 +109,7 @@ def _drop_ended(state: State, now: Moment) -> None:
 
 def _deadlines_s(state: State) -> dict[str, float]:
     found: dict[str, float] = {}
-    for limit_id, bound in state.bounds.items():
+    for limit_id, bound in state.asked.items():
         signal = state.signals.get(bound.key) if bound.key else None
         if signal is not None:
             found[limit_id] = signal.deadline_s

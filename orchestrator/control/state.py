@@ -7,6 +7,7 @@ from datetime import datetime
 
 from orchestrator.control.broadcasts import Broadcasts
 from orchestrator.domain.agent_versions import objection
+from orchestrator.domain.breach import BreachBook, BreachRules
 from orchestrator.domain.budget import Budget, GridPolicy
 from orchestrator.domain.calibration import Learning
 from orchestrator.domain.compliance import Ramps, ShortfallWatch
@@ -17,12 +18,14 @@ from orchestrator.domain.events import EventRecord
 from orchestrator.domain.exposure import NodeExposure, inherited, restored, without_hold
 from orchestrator.domain.frontier import Frontier
 from orchestrator.domain.moment import Moment
+from orchestrator.domain.ramping import RampRules, SiteCeiling
 from orchestrator.domain.setpoint import Fence, Setpoint
 from orchestrator.domain.signals import Signal, SignalKey
 from orchestrator.domain.surface import Surface
 from orchestrator.domain.telemetry import Description, MeterReading, Telemetry
 from orchestrator.domain.timeline import Bound
 from orchestrator.domain.topology import Node, Topology
+from orchestrator.domain.trim import Trim
 from orchestrator.ports import Grant, Takeover
 
 ENDED = ("completed", "cancelled")
@@ -48,6 +51,8 @@ class ControlSettings:
     baseline_window_s: float = 60.0
     recovery_s: float = 300.0
     simulated: bool = False
+    breach: BreachRules = field(default_factory=BreachRules)
+    ramp: RampRules = field(default_factory=RampRules)
 
 
 @dataclass(slots=True)
@@ -110,6 +115,7 @@ class State:
     """Everything the control step remembers between two calls.
 
     considered: the inputs last decided on, whether or not that changed anything.
+    asked: what every limit is asked for; bounds: what is in force, on the way there.
     superseded: a higher epoch was seen; only decreases are sent until we lead anew.
     tighten_only: why nothing is ever raised, in sentences; see domain.failsafe.
     """
@@ -135,6 +141,8 @@ class State:
     surfaces: Mapping[str, Surface] = field(default_factory=dict)
     meters: dict[str, deque[tuple[float, MeterReading]]] = field(default_factory=dict)
     bounds: dict[str, Bound] = field(default_factory=dict)
+    asked: dict[str, Bound] = field(default_factory=dict)
+    site_ceiling: SiteCeiling | None = None
     next_change_at: datetime | None = None
     decision: Decision | None = None
     considered: DecisionInputs | None = None
@@ -144,6 +152,8 @@ class State:
     exposure_watch: ShortfallWatch = field(default_factory=lambda: ShortfallWatch(measured=False))
     meter_watch: ShortfallWatch = field(default_factory=lambda: ShortfallWatch(measured=True))
     broadcasts: Broadcasts = field(default_factory=Broadcasts)
+    trims: dict[str, Trim] = field(default_factory=dict)
+    breaches: BreachBook = field(default_factory=BreachBook)
 
     def hold_raises(self, problems: Sequence[str]) -> None:
         """Only tighten from now on, under every epoch, if there are problems."""
@@ -257,6 +267,7 @@ def new_state(
         raises_from_s=now.monotonic_s + settings.ttl_s,
         nodes=nodes,
         events=book,
+        breaches=BreachBook(settings.breach),
     )
 
 

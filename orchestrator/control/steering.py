@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
+from orchestrator.control.ramps import has_its_turn
 from orchestrator.control.shedding import released_by, shed
 from orchestrator.control.silence import silence
 from orchestrator.control.state import NodeState, State
+from orchestrator.control.trimming import trims_w
 from orchestrator.domain.budget import available_w
 from orchestrator.domain.exposure import Hold, with_hold, with_sent
 from orchestrator.domain.moment import Moment
@@ -163,11 +165,15 @@ def _grant(
     waiting = {
         name: standing
         for name, standing in standings.items()
-        if name not in moved and state.nodes[name].pending is None
+        if name not in moved
+        and state.nodes[name].pending is None
+        and has_its_turn(state, name, now.monotonic_s)
     }
     charged_w = {node.id: state.charged_w(node, now.monotonic_s) for node in state.topology.nodes}
     rooms_w = available_w(
-        state.topology, {limit_id: bound.limit_w for limit_id, bound in state.bounds.items()}
+        state.topology,
+        {limit_id: bound.limit_w for limit_id, bound in state.bounds.items()},
+        trims_w(state),
     )
     kept = silence(state, now.monotonic_s)
     moves = raises(state.topology, rooms_w, charged_w, waiting, silence=kept)

@@ -8,12 +8,14 @@ the ledger has answered.
 from collections.abc import Sequence
 
 from orchestrator.control import releases
+from orchestrator.control.breaches import escalated_caps_w
 from orchestrator.control.ceilings import advance, judge
 from orchestrator.control.intake import absorb
 from orchestrator.control.shedding import canary
 from orchestrator.control.silence import silence
 from orchestrator.control.state import State
 from orchestrator.control.steering import MOVABLE, lower_ledger, send_granted, steer
+from orchestrator.control.trimming import trim_limits, trims_w
 from orchestrator.domain.calibration import quoted
 from orchestrator.domain.decision import (
     Decision,
@@ -49,6 +51,8 @@ def step(state: State, inputs: Sequence[Input], now: Moment) -> list[Effect]:
         records += absorb(state, item, now)
         releases.hear(state, item, now)
     records += advance(state, now)
+    trim_limits(state, now)
+    judged = judge(state, now)
     decision = _decide_if_due(state, now)
     sends = steer(state, now)
     for item in inputs:
@@ -58,7 +62,7 @@ def step(state: State, inputs: Sequence[Input], now: Moment) -> list[Effect]:
     if decision is not None:
         records.append(StoreDecision(decision))
     sends += canary(state, now)
-    return [*sends, *records, *judge(state, now), *lower_ledger(state)]
+    return [*sends, *records, *judged, *lower_ledger(state)]
 
 
 def decision_inputs(state: State, now: Moment) -> DecisionInputs:
@@ -92,6 +96,8 @@ def decision_inputs(state: State, now: Moment) -> DecisionInputs:
         quoted(learned),
         silence(state, now.monotonic_s),
         cut_only,
+        escalated_caps_w(state),
+        trims_w(state),
     )
 
 
@@ -140,6 +146,13 @@ def _cause(state: State, inputs: DecisionInputs) -> str | None:
     for limit_id, bound in inputs.bounds.items():
         if bound != before.bounds[limit_id]:
             return f"{limit_id}: {bound.limit_w / 1e3:.1f} kW, {bound.reason}"
+    return _node_cause(before, inputs) or _minor_cause(before, inputs)
+
+
+def _node_cause(before: DecisionInputs, inputs: DecisionInputs) -> str | None:
+    if inputs.most_w != before.most_w:
+        cut = len(inputs.most_w.keys() - before.most_w.keys())
+        return f"breach escalated: {cut} nodes to fail-safe" if cut else "a breach is over"
     for node in sorted(inputs.fixed.keys() | before.fixed.keys()):
         if inputs.fixed.get(node) != before.fixed.get(node):
             now_fixed = inputs.fixed.get(node)
@@ -148,7 +161,7 @@ def _cause(state: State, inputs: DecisionInputs) -> str | None:
         return "new power-performance models"
     if inputs.shadow != before.shadow:
         return "disarmed" if inputs.shadow else "armed"
-    return _minor_cause(before, inputs)
+    return None
 
 
 def _minor_cause(before: DecisionInputs, inputs: DecisionInputs) -> str | None:
@@ -180,4 +193,11 @@ def _is_cut(before: DecisionInputs, after: DecisionInputs) -> bool:
         fixed.limit_w > (before.fixed[node].limit_w if node in before.fixed else 0.0)
         for node, fixed in after.fixed.items()
     )
-    return lower or grown or costs_more(before.silence, after.silence)
+    escalated = any(
+        most_w < before.most_w.get(node, float("inf")) for node, most_w in after.most_w.items()
+    )
+    trimmed = any(
+        trim_w > before.trims_w.get(limit_id, 0.0) for limit_id, trim_w in after.trims_w.items()
+    )
+    reserved = costs_more(before.silence, after.silence)
+    return lower or grown or escalated or trimmed or reserved

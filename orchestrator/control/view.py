@@ -39,6 +39,8 @@ def view(state: State, now: Moment) -> Snapshot:
         events=tuple(state.events.records.values()),
         next_change_at=state.next_change_at,
         tighten_only=state.tighten_only,
+        breaches=state.breaches.standing(),
+        breaches_opened=state.breaches.opened,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from types import MappingProxyType
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from orchestrator.domain.errors import InvalidBudget
@@ -64,17 +65,23 @@ class GridPolicy:
                 raise InvalidBudget("a carbon or price limit must be above 0 watts")
 
 
-def available_w(topology: Topology, ceilings_w: Mapping[str, float]) -> dict[str, float]:
+def available_w(
+    topology: Topology,
+    ceilings_w: Mapping[str, float],
+    trims_w: Mapping[str, float] = MappingProxyType({}),
+) -> dict[str, float]:
     """Watts that nodes may draw together under each limit.
 
-    The ceiling in force less the uncontrolled load below it and its own reserve; never negative.
+    The ceiling in force less the uncontrolled load below it, its own reserve and what its meter
+    trims; never negative.
     """
     return {
         limit.id: max(
             0.0,
             ceilings_w.get(limit.id, limit.limit_w)
             - topology.uncontrolled_under_w[limit.id]
-            - limit.reserve_w,
+            - limit.reserve_w
+            - trims_w.get(limit.id, 0.0),
         )
         for limit in topology.limits
     }

@@ -44,6 +44,8 @@ class DecisionInputs:
     biases: by node, what it is off its model by; see domain.calibration.
     silence: what may still fall silent without anybody being cut for it.
     cut_only: nodes that may be cut and never raised, with the most that they may hold now.
+    most_w: by node, a sum of card limits that it may not exceed while a breach is escalated.
+    trims_w: by limit, what its meter keeps free beyond the declared bounds; see domain.trim.
     """
 
     topology: Topology
@@ -55,13 +57,16 @@ class DecisionInputs:
     biases: Mapping[str, Bias] = field(default_factory=dict)
     silence: Silence = field(default_factory=Silence)
     cut_only: Mapping[str, FixedNode] = field(default_factory=dict)
+    most_w: Mapping[str, float] = field(default_factory=dict)
+    trims_w: Mapping[str, float] = field(default_factory=dict)
 
     def range_w(self, node: Node) -> tuple[float, float]:
         """The lowest and the highest sum of card limits that a free node may be given."""
+        most_w = max(node.min_w, min(node.nameplate_w, self.most_w.get(node.id, node.nameplate_w)))
         held = self.cut_only.get(node.id)
         if held is None:
-            return node.min_w, node.nameplate_w
-        return min(node.min_w, held.limit_w), min(node.nameplate_w, held.limit_w)
+            return node.min_w, most_w
+        return min(node.min_w, held.limit_w), min(most_w, held.limit_w)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +141,9 @@ def _limits_w(outcome: Outcome) -> dict[str, float]:
 
 def _rooms_w(inputs: DecisionInputs) -> dict[str, float]:
     return available_w(
-        inputs.topology, {limit_id: bound.limit_w for limit_id, bound in inputs.bounds.items()}
+        inputs.topology,
+        {limit_id: bound.limit_w for limit_id, bound in inputs.bounds.items()},
+        inputs.trims_w,
     )
 
 
@@ -167,11 +174,11 @@ def _device(inputs: DecisionInputs, node: Node) -> Device:
         draw_w = node.draw_w(fixed.limit_w)
         return Device(node.id, (node.limit,), draw_w, draw_w, tier=node.tier, weight=node.weight)
     frontier = _frontier(inputs, node)
-    points = _points(node, frontier) if frontier else ()
+    low_w, high_w = inputs.range_w(node)
+    points = _points(node, frontier, high_w) if frontier else ()
     enough_tok_s = _enough_tok_s(inputs, node)
     if enough_tok_s is not None:
         points = _worth(points, enough_tok_s)
-    low_w, high_w = inputs.range_w(node)
     return Device(
         id=node.id,
         limits=(node.limit,),
@@ -189,11 +196,11 @@ def _frontier(inputs: DecisionInputs, node: Node) -> Frontier | None:
     return model if model is None or bias is None else corrected(model, bias)
 
 
-def _points(node: Node, frontier: Frontier) -> tuple[tuple[float, float], ...]:
+def _points(node: Node, frontier: Frontier, most_w: float) -> tuple[tuple[float, float], ...]:
     return tuple(
         (node.draw_w(point.cap_w * node.cards), point.tok_s * node.cards / frontier.cards)
         for point in frontier.points
-        if node.min_w <= point.cap_w * node.cards <= node.nameplate_w
+        if node.min_w <= point.cap_w * node.cards <= most_w
     )
 
 
@@ -244,6 +251,8 @@ def _target(inputs: DecisionInputs, node: Node, result: Result) -> Target:
 
 def _reason(inputs: DecisionInputs, node: Node, result: Result, limit_w: float) -> str:
     words = result.binding.get(node.id, "not bound")
+    if node.id in inputs.most_w:
+        words = f"{words}; a breach is escalated"
     model = inputs.frontiers.get(node.deployment)
     if model is not None and not model.covers(limit_w / node.cards):
         words = f"{words}; below the profiled range"

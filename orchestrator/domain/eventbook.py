@@ -10,7 +10,7 @@ from orchestrator.domain.signals import Signal, SignalKey
 from orchestrator.domain.timeline import Ceiling, recovery_ceiling
 from orchestrator.domain.topology import Topology
 
-EVENT_KINDS = ("limit", "reduction", "emergency")
+EVENT_KINDS = ("limit", "reduction", "emergency", "alarm")
 Baseline = Callable[[str], float | None]
 
 
@@ -31,7 +31,7 @@ class EventBook:
         if signal.kind not in EVENT_KINDS or signal.key in self.records:
             return []
         limit_id = signal.limit_id or self.topology.root.id
-        asked_w = {"limit": signal.value, "emergency": self.topology.firm_limit_w}.get(signal.kind)
+        asked_w = self._asked_w(signal)
         record = EventRecord(
             key=signal.key,
             kind=signal.kind,
@@ -123,6 +123,11 @@ class EventBook:
             for record in self.records.values()
             if record.status == "recovering" and record.ended_at and record.baseline_w is not None
         ]
+
+    def _asked_w(self, signal: Signal) -> float | None:
+        if signal.kind == "emergency":
+            return self.topology.firm_limit_w
+        return signal.value if signal.kind in ("limit", "alarm") else None
 
     def _after(
         self, record: EventRecord, standing: set[SignalKey | None], known: bool, now: datetime

@@ -11,7 +11,7 @@ EventStatus = Literal["scheduled", "active", "recovering", "completed", "cancell
 
 @dataclass(frozen=True, slots=True)
 class EventRecord:
-    """A limit, reduction or emergency as the settlement needs it.
+    """A limit, reduction, emergency or alarm as the settlement needs it.
 
     baseline_w: mean metered power of the limit's meter before the start, frozen at the start;
         None when no meter was there. limit_w: what the event asked for, once known.

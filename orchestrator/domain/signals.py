@@ -7,8 +7,10 @@ from typing import Literal, get_args
 
 from orchestrator.domain.errors import InvalidSignal
 
-Kind = Literal["limit", "reduction", "price", "carbon", "emergency"]
+Kind = Literal["limit", "reduction", "price", "carbon", "emergency", "alarm"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+Alarm = Literal["ups_on_battery", "generator", "cooling", "breaker"]
+ALARMS: tuple[Alarm, ...] = get_args(Alarm)
 
 POWER_UNITS_W = {
     "W": 1.0,
@@ -33,10 +35,11 @@ class Signal:
     """One message of the grid or an operator, checked.
 
     kind and value: limit in watts; reduction as a fraction of the baseline; price in currency
-        per MWh; carbon in g CO2 per kWh; emergency has no value.
+        per MWh; carbon in g CO2 per kWh; emergency has no value; alarm its ceiling in watts.
     limit_id: the limit it applies to, None for the root of the tree.
     ends_at: None holds until the source replaces or cancels it.
     deadline_s: seconds after the start by which the programme wants to see the reduction.
+    alarm: what has happened, for the kind alarm alone.
     """
 
     key: SignalKey
@@ -49,6 +52,7 @@ class Signal:
     deadline_s: float = 5.0
     best_effort: bool = False
     correlation_id: str | None = None
+    alarm: Alarm | None = None
 
     def __post_init__(self) -> None:
         _check(self)
@@ -60,11 +64,15 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """A source takes back all that it asked of one limit until issued_at."""
+    """A source takes back all that it asked of one limit until issued_at.
+
+    alarm: only its alarms of this kind, and limit_id None then means at every limit.
+    """
 
     source: str
-    limit_id: str
+    limit_id: str | None
     issued_at: datetime
+    alarm: Alarm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +112,17 @@ def _check(signal: Signal) -> None:
         raise InvalidSignal("the signal ends before it starts")
     if not 0 <= signal.deadline_s < math.inf:
         raise InvalidSignal("deadline_s cannot be negative, and is finite")
+    if (signal.kind == "alarm") != (signal.alarm in ALARMS):
+        raise InvalidSignal(f"an alarm is one of {', '.join(ALARMS)}; no other kind has one")
     _check_value(signal.kind, signal.value)
 
 
 def _check_value(kind: Kind, value: float | None) -> None:
-    if kind == "emergency":
+    if kind == "emergency" or (kind == "alarm" and value is None):
         return
     if value is None or not math.isfinite(value):
         raise InvalidSignal(f"a {kind} signal needs a finite value")
-    if kind == "limit" and value < 0:
+    if kind in ("limit", "alarm") and value < 0:
         raise InvalidSignal("a limit cannot be negative")
     if kind == "reduction" and not 0 < value <= 1:
         raise InvalidSignal("a reduction is a fraction above 0 and at most 1")

@@ -200,6 +200,9 @@ def _asked_w(
         return value, f"limit {name}"
     if signal.kind == "emergency":
         return topology.firm_limit_w, f"emergency {name}: down to the firm limit"
+    if signal.kind == "alarm":
+        held_w = topology.firm_limit_w if signal.value is None else value
+        return held_w, f"alarm {name}: {signal.alarm}"
     if signal.kind == "reduction":
         baseline_w = baselines_w.get(signal.key)
         if baseline_w is None:
@@ -222,11 +225,17 @@ def _by_threshold(signal: Signal, name: str, policy: GridPolicy) -> tuple[float,
     return limit_w, f"{reason}, above {threshold:g}"
 
 
+def _slot(signal: Signal) -> str:
+    """Of a source's signals of one kind the latest holds, but every alarm holds."""
+    slot = f"{signal.key.source}/{signal.kind}"
+    return f"{slot}/{signal.key.id}" if signal.kind == "alarm" else slot
+
+
 def _ceiling(topology: Topology, signal: Signal, limit_w: float, reason: str) -> Ceiling:
     return Ceiling(
         limit_id=signal.limit_id or topology.root.id,
         limit_w=limit_w,
-        slot=f"{signal.key.source}/{signal.kind}",
+        slot=_slot(signal),
         reference=signal.key.id,
         reason=reason,
         issued_at=signal.issued_at,

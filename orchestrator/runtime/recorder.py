@@ -9,6 +9,7 @@ from typing import Protocol
 
 import structlog
 
+from orchestrator.domain.breach import Breach
 from orchestrator.domain.decision import Decision
 from orchestrator.domain.errors import BallastError, Conflict, DatabaseUnavailable
 from orchestrator.domain.events import EventRecord, Shortfall
@@ -23,6 +24,7 @@ from orchestrator.messages import (
     LowerLedger,
     SendSetpoint,
     StepDown,
+    StoreBreach,
     StoreDecision,
     StoreEvent,
     StoreShortfall,
@@ -37,13 +39,15 @@ RETRY_S = 1.0
 
 
 class Records(Protocol):
-    """Where decisions, events, shortfalls and setpoints are kept. Raises DatabaseUnavailable."""
+    """Where decisions, events, breaches and the like are kept. Raises DatabaseUnavailable."""
 
     def add_decision(self, decision: Decision, epoch: int) -> None: ...
 
     def put_event(self, event: EventRecord) -> None: ...
 
     def add_shortfall(self, shortfall: Shortfall) -> None: ...
+
+    def put_breach(self, breach: Breach) -> None: ...
 
     def add_setpoint(self, setpoint: Setpoint, kind: str) -> None: ...
 
@@ -160,6 +164,8 @@ class Recorder:
                 self._records.put_event(event)
             case StoreShortfall(shortfall):
                 self._records.add_shortfall(shortfall)
+            case StoreBreach(breach):
+                self._records.put_breach(breach)
             case SendSetpoint(setpoint, kind):
                 self._records.add_setpoint(setpoint, kind)
             case _:

@@ -7,7 +7,7 @@ signal waits in a bounded queue. A withdrawal loosens, so it is stored before co
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,7 +16,8 @@ from enum import StrEnum
 import structlog
 
 from integrations.wire import topics
-from integrations.wire.signal import decode_signal
+from integrations.wire.signal import decode_clearing, decode_signal
+from orchestrator.domain.alarms import AlarmRule, cleared, with_ceiling
 from orchestrator.domain.errors import (
     AccessDenied,
     BallastError,
@@ -26,7 +27,14 @@ from orchestrator.domain.errors import (
     InvalidSignal,
     NotFound,
 )
-from orchestrator.domain.signals import Signal, SignalBatch, SignalKey, Withdrawal, check_fresh
+from orchestrator.domain.signals import (
+    Alarm,
+    Signal,
+    SignalBatch,
+    SignalKey,
+    Withdrawal,
+    check_fresh,
+)
 from orchestrator.domain.timeline import BUDGET_SOURCE, RECOVERY_SOURCE
 from orchestrator.domain.topology import Topology
 from orchestrator.messages import SignalCancelled, SignalReceived
@@ -66,7 +74,7 @@ class Ingest:
     """The one way in for signals, whatever they came through.
 
     known: signals of before, so that a replay of one changes nothing. decode_targets: reads DSX
-    Flex messages; None where none are expected.
+    Flex messages; None where none are expected. alarms: what each kind of alarm asks for.
     """
 
     def __init__(
@@ -79,6 +87,7 @@ class Ingest:
         clock: Callable[[], datetime],
         known: Iterable[Signal] = (),
         decode_targets: BatchDecoder | None = None,
+        alarms: Mapping[Alarm, AlarmRule] | None = None,
     ) -> None:
         self._topology = topology
         self._signals = signals
@@ -86,6 +95,7 @@ class Ingest:
         self._control = control
         self._clock = clock
         self._decode_targets = decode_targets
+        self._alarms = alarms or {}
         self._known = OrderedDict((signal.key, signal) for signal in known)
         self._lock = threading.Lock()
         self.queue = IntakeQueue(self._store_waiting, self._withdraw, self._note)
@@ -98,8 +108,8 @@ class Ingest:
         only_source: the one source that the sender may speak for.
         """
         try:
-            signal = decode_signal(raw)
-            _check_source(signal, only_source)
+            signal = with_ceiling(decode_signal(raw), self._alarms, self._topology)
+            _check_source(signal.key.source, only_source)
             return self.receive(signal, raw, origin, now)
         except (InvalidInput, DuplicateSignal, AccessDenied) as error:
             self.reject(raw, origin, str(error), now)
@@ -170,13 +180,12 @@ class Ingest:
             log.exception("signal could not be taken", topic=topic[:200])
 
     def _decode_message(self, topic: str, payload: bytes, _now: datetime) -> SignalBatch:
-        signal = decode_signal(payload)
-        named = topics.parse(topic).name
-        if signal.key.source != named:
-            raise InvalidSignal(f"source: {signal.key.source!r} came on the topic of {named!r}")
-        if signal.key.source == OPERATOR_SOURCE:
-            raise InvalidSignal("source: operators sign in to the HTTP API")
-        _check_source(signal, None)
+        clearing = decode_clearing(payload)
+        if clearing is not None:
+            _check_topic(topic, clearing.source)
+            return SignalBatch((clearing,), ())
+        signal = with_ceiling(decode_signal(payload), self._alarms, self._topology)
+        _check_topic(topic, signal.key.source)
         return SignalBatch((), (signal,))
 
     def _check(self, signal: Signal, now: datetime) -> None:
@@ -256,9 +265,27 @@ class Ingest:
                     self._cancel(signal.key, withdrawal.source, now)
 
     def _cancel(self, key: SignalKey, who: str, now: datetime) -> None:
+        alarm = self._standing_alarm(key, now)
+        if alarm is not None:
+            self._clear(alarm, who, now)
+            return
         self._signals.cancel(key, now)
         self._control.submit(SignalCancelled(key))
         self.queue.put_note(AuditNote(now, who, "signal.cancelled", f"{key.source}/{key.id}"))
+
+    def _standing_alarm(self, key: SignalKey, now: datetime) -> Signal | None:
+        standing = (signal for signal in self._signals.standing(now) if signal.key == key)
+        return next((signal for signal in standing if signal.kind == "alarm"), None)
+
+    def _clear(self, alarm: Signal, who: str, now: datetime) -> None:
+        """An alarm holds for a while after it was cleared; its end is stored before it loosens."""
+        ending = cleared(alarm, now)
+        if ending.ends_at is None or ending == alarm:
+            return
+        self._signals.end(alarm.key, ending.ends_at)
+        self._control.submit(SignalReceived(ending, stored=True))
+        name = f"{alarm.key.source}/{alarm.key.id}"
+        self.queue.put_note(AuditNote(now, who, "alarm.cleared", name))
 
     def _note(self, note: AuditNote) -> None:
         self._audit.add(note.at, note.who, note.action, note.subject, note.detail)
@@ -276,15 +303,25 @@ def _starting(signal: Signal, now: datetime) -> Signal:
 
 
 def _covers(withdrawal: Withdrawal, signal: Signal, topology: Topology) -> bool:
+    limit_id = signal.limit_id or topology.root.id
     return (
         signal.key.source == withdrawal.source
-        and (signal.limit_id or topology.root.id) == withdrawal.limit_id
+        and signal.alarm == withdrawal.alarm
+        and (limit_id == withdrawal.limit_id or withdrawal.limit_id is None)
         and signal.issued_at <= withdrawal.issued_at
     )
 
 
-def _check_source(signal: Signal, only_source: str | None) -> None:
-    source = signal.key.source
+def _check_topic(topic: str, source: str) -> None:
+    named = topics.parse(topic).name
+    if source != named:
+        raise InvalidSignal(f"source: {source!r} came on the topic of {named!r}")
+    if source == OPERATOR_SOURCE:
+        raise InvalidSignal("source: operators sign in to the HTTP API")
+    _check_source(source, None)
+
+
+def _check_source(source: str, only_source: str | None) -> None:
     if only_source is not None and source != only_source:
         raise AccessDenied(f"this token may send signals of {only_source!r} only, not {source!r}")
     if source in RESERVED_SOURCES or source.startswith(SIGNED_PREFIX):

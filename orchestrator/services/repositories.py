@@ -18,6 +18,9 @@ class Signals(Protocol):
     def cancel(self, key: SignalKey, at: datetime) -> None:
         """Mark it withdrawn. Raises NotFound."""
 
+    def end(self, key: SignalKey, at: datetime) -> None:
+        """Give it an end. Raises NotFound."""
+
     def standing(self, now: datetime) -> Sequence[Signal]:
         """Signals that are neither over nor withdrawn."""
 

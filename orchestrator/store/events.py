@@ -1,4 +1,4 @@
-"""Demand response events, and what could not be kept."""
+"""Demand response events, and what could not be kept: shortfalls and breaches."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -6,12 +6,13 @@ from typing import Any
 
 from sqlalchemy import Engine, RowMapping, select
 
+from orchestrator.domain.breach import Breach
 from orchestrator.domain.errors import NotFound
 from orchestrator.domain.events import EventRecord, Shortfall
 from orchestrator.domain.signals import SignalKey
 from orchestrator.store.engine import reading, writing
 from orchestrator.store.inserts import upsert
-from orchestrator.store.record_tables import events, shortfalls
+from orchestrator.store.record_tables import breaches, events, shortfalls
 
 OPEN = ("scheduled", "active", "recovering")
 
@@ -70,6 +71,33 @@ class Shortfalls:
         with reading(self._engine) as connection:
             rows = connection.execute(query.order_by(shortfalls.c.started_at)).mappings()
             return [Shortfall(**row) for row in rows]
+
+
+class Breaches:
+    """Breaches by limit and beginning; the latest record of each."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def put(self, breach: Breach) -> None:
+        """Store a breach or what became of it."""
+        with writing(self._engine) as connection:
+            upsert(connection, breaches, asdict(breach))
+
+    def open(self) -> list[Breach]:
+        """Breaches that are not resolved, by beginning."""
+        query = select(breaches).where(breaches.c.resolved_at.is_(None))
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(breaches.c.started_at)).mappings()
+            return [Breach(**row) for row in rows]
+
+    def list(self, limit: int = 100, before: datetime | None = None) -> list[Breach]:
+        """The breaches that began last, newest first."""
+        query = select(breaches).order_by(breaches.c.started_at.desc(), breaches.c.limit_id)
+        if before is not None:
+            query = query.where(breaches.c.started_at < before)
+        with reading(self._engine) as connection:
+            return [Breach(**row) for row in connection.execute(query.limit(limit)).mappings()]
 
 
 def _record(row: RowMapping) -> EventRecord:

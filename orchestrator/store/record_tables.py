@@ -9,7 +9,7 @@ signals = Table(
     metadata,
     text("source", "Who sent it."),
     text("id", "What the source calls it."),
-    text("kind", "limit, reduction, price, carbon or emergency."),
+    text("kind", "limit, reduction, price, carbon, emergency or alarm."),
     number(
         "value",
         "Watts, fraction of the baseline, currency per MWh, or g CO2 per kWh, by kind.",
@@ -27,6 +27,7 @@ signals = Table(
     text("raw", "The message as it arrived."),
     text("raw_sha256", "Of the message."),
     text("origin", "The way it came: http, mqtt, dsx or operator."),
+    text("alarm", "ups_on_battery, generator, cooling or breaker; empty: none.", nullable=True),
     PrimaryKeyConstraint("source", "id"),
     info={"about": "Everything that the grid and operators asked for."},
 )
@@ -71,7 +72,7 @@ events = Table(
     metadata,
     text("source", "Who asked."),
     text("id", "The signal's id."),
-    text("kind", "limit, reduction or emergency."),
+    text("kind", "limit, reduction, emergency or alarm."),
     text("limit_id", "The limit it lowers."),
     text("status", "scheduled, active, recovering, completed or cancelled."),
     moment("received_at", "When the signal arrived."),
@@ -101,6 +102,26 @@ shortfalls = Table(
     text("cause", "Why."),
     PrimaryKeyConstraint("limit_id", "started_at", "measured"),
     info={"about": "Exposure or metered power above a limit after its ramp."},
+)
+
+breaches = Table(
+    "breaches",
+    metadata,
+    text("limit_id", "The limit that was exceeded."),
+    moment("started_at", "When the excess began."),
+    text("status", "warning, critical, escalated or resolved."),
+    moment("warning_at", "When it became a warning."),
+    moment("critical_at", "When it became critical.", nullable=True),
+    moment("escalated_at", "When the nodes below were cut to fail-safe.", nullable=True),
+    moment("resolved_at", "When the limit had been kept for long enough.", nullable=True),
+    number("worst_w", "Most watts above the limit."),
+    number("excess_ws", "Watt-seconds above the limit."),
+    text("cause", "What had set the limit when the excess began."),
+    flag("measured", "By a meter; otherwise by the exposure ledger."),
+    flag("known", "False while the meter that showed the excess is silent."),
+    PrimaryKeyConstraint("limit_id", "started_at"),
+    Index(None, "started_at"),
+    info={"about": "Breaches of a limit after its ramp, with every step of their lives."},
 )
 
 leadership = Table(

@@ -64,6 +64,14 @@ class Signals:
             change = update(signals).where(mine, T.cancelled_at.is_(None))
             connection.execute(change.values(cancelled_at=at))
 
+    def end(self, key: SignalKey, at: datetime) -> None:
+        """Give a signal an end that its message did not have. Raises NotFound."""
+        with writing(self._engine) as connection:
+            if _find(connection, key) is None:
+                raise NotFound(f"no signal {key.source}/{key.id} was taken")
+            mine = (T.source == key.source) & (T.id == key.id)
+            connection.execute(update(signals).where(mine).values(ends_at=at))
+
     def standing(self, now: datetime) -> list[Signal]:
         """Signals that have neither ended nor been withdrawn, in the order they came."""
         query = select(signals).where(
@@ -100,6 +108,7 @@ def _row(signal: Signal) -> dict[str, Any]:
         "deadline_s": signal.deadline_s,
         "best_effort": signal.best_effort,
         "correlation_id": signal.correlation_id,
+        "alarm": signal.alarm,
     }
 
 
@@ -115,6 +124,7 @@ def _signal(row: RowMapping) -> Signal:
         deadline_s=row["deadline_s"],
         best_effort=row["best_effort"],
         correlation_id=row["correlation_id"],
+        alarm=row["alarm"],
     )
 
 

@@ -57,7 +57,7 @@ EVENTS_DELIVERED = View(
     {
         "source": "Who asked.",
         "event_id": "The signal's id.",
-        "kind": "limit, reduction or emergency.",
+        "kind": "limit, reduction, emergency or alarm.",
         "limit_id": "The limit it lowers.",
         "status": "scheduled, active, recovering, completed or cancelled.",
         "simulated": SIMULATED,
@@ -101,4 +101,32 @@ DECISIONS_EXPLAINED = View(
     },
 )
 
-VIEWS = (FACILITY_BY_MINUTE, NODE_BY_MINUTE, EVENTS_DELIVERED, DECISIONS_EXPLAINED)
+BREACHES_REVIEWED = View(
+    "breaches_reviewed",
+    "A row a breach of a limit: how far it went, for how long, and by how much.",
+    {
+        "limit_id": "The limit that was exceeded.",
+        "simulated": SIMULATED,
+        "status": "warning, critical, escalated or resolved.",
+        "worst_status": "The worst that it came to: warning, critical or escalated.",
+        "started_at": "When the excess began, UTC.",
+        "warning_at": "When it became a warning, UTC.",
+        "critical_at": "When it became critical, UTC; empty if never.",
+        "escalated_at": "When the nodes below were cut to fail-safe, UTC; empty if never.",
+        "resolved_at": "When the limit had been kept for long enough, UTC; empty while open.",
+        "lasted_s": "From its beginning until it was resolved, s; empty while open.",
+        "worst_w": "Most watts above the limit.",
+        "excess_ws": "Watt-seconds above the limit.",
+        "measured": "By a meter; otherwise by the exposure ledger.",
+        "known": "False while the meter that showed the excess is silent.",
+        "cause": "What had set the limit when the excess began.",
+    },
+)
+
+VIEWS = (
+    FACILITY_BY_MINUTE,
+    NODE_BY_MINUTE,
+    EVENTS_DELIVERED,
+    DECISIONS_EXPLAINED,
+    BREACHES_REVIEWED,
+)

@@ -9,8 +9,13 @@ import pytest
 from orchestrator.api import metrics
 
 FOLDER = Path(__file__).parents[2] / "dashboards"
-RESERVED = {"ballast_control_age_seconds", "ballast_queue_length", "ballast_node_status"}
-COUNTERS = {"ballast_dropped_total", "ballast_decisions_total"}
+RESERVED = {
+    "ballast_control_age_seconds",
+    "ballast_queue_length",
+    "ballast_node_status",
+    "ballast_breach_open",
+}
+COUNTERS = {"ballast_dropped_total", "ballast_decisions_total", "ballast_breaches_total"}
 KNOWN = (
     RESERVED
     | COUNTERS

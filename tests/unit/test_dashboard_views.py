@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from dashboards.web.breach_list import breach_row
 from dashboards.web.charts import event_areas
 from dashboards.web.decision_list import decision_row
 from dashboards.web.event_form import event_body, start_time
@@ -13,7 +14,14 @@ from dashboards.web.formats import zone
 from dashboards.web.limits import in_order, racks
 from dashboards.web.pages.decision import target_rows
 from dashboards.web.pages.nodes import EVERY_STATUS, matches
-from dashboards.web.records import DecisionSummary, LimitView, NodeView, Outcome, Snapshot
+from dashboards.web.records import (
+    BreachView,
+    DecisionSummary,
+    LimitView,
+    NodeView,
+    Outcome,
+    Snapshot,
+)
 from tests.browser.fake_site import FakeSite
 
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
@@ -27,6 +35,16 @@ def reduced() -> FakeSite:
     site = FakeSite(NOW)
     site.add_event({"kind": "reduction", "value": 0.3, "duration_s": 60}, NOW)
     return site
+
+
+def test_a_breach_whose_meter_is_silent_says_so() -> None:
+    breach: BreachView = {
+        "limit_id": "site", "started_at": NOW.isoformat(), "status": "critical", "worst_w": 1500.0,
+        "excess_ws": 9000.0, "cause": "contract limit", "measured": True, "known": False,
+    }  # fmt: skip
+    row = breach_row(breach)
+    assert row["worst"] == "1.500 kW metered"
+    assert row["cause"] == "contract limit; its meter is silent, nothing is known"
 
 
 def test_without_an_event_nothing_is_said_to_be_delivered() -> None:

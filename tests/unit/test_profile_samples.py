@@ -133,10 +133,10 @@ def test_a_bad_profile_is_refused(profile: str, words: str) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_an_invalid_profile(tmp_path: Path) -> None:
-    with pytest.raises(InvalidProfile, match="cannot read"):
+    with pytest.raises(InvalidProfile, match="cannot be read"):
         read_profile(tmp_path / "missing.csv")
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InvalidProfile, match="cannot read"):
+    with pytest.raises(InvalidProfile, match="cannot be read"):
         read_profile(tmp_path / "binary.csv")
 
 

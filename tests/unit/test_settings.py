@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.domain.alarms import AlarmRule
 from orchestrator.domain.errors import ConfigurationError, InvalidTopology
 from orchestrator.models.forms import FORMS
 from orchestrator.settings import from_mapping, load_settings
@@ -118,6 +119,24 @@ def test_control_gets_its_own_part() -> None:
     settings = from_mapping(content(control={"ttl_s": 8.0}, simulated=True), "here")
     control = settings.control_settings()
     assert (control.site, control.ttl_s, control.simulated) == ("lab", 8.0, True)
+
+
+def test_breaches_ramps_and_alarms_reach_those_who_use_them() -> None:
+    alarms = {"cooling": {"limit_w": 4000.0, "limit_id": "site"}}
+    parts = {"breaches": {"escalate_after_s": 60.0}, "ramps": {"up_w_per_s": 500.0}}
+    settings = from_mapping(content(alarms=alarms, **parts), "here")
+    control = settings.control_settings()
+    assert (control.breach.escalate_after_s, control.ramp.up_w_per_s) == (60.0, 500.0)
+    assert settings.alarm_rules() == {"cooling": AlarmRule(4000.0, "site")}
+    assert settings.build_topology().root.id == "site"
+
+
+def test_an_alarm_is_a_known_one_at_a_known_limit() -> None:
+    with pytest.raises(ConfigurationError, match="flood"):
+        from_mapping(content(alarms={"flood": {}}), "here")
+    settings = from_mapping(content(alarms={"cooling": {"limit_id": "rack-9"}}), "here")
+    with pytest.raises(ConfigurationError, match=r"alarms\.cooling\.limit_id"):
+        settings.build_topology()
 
 
 @pytest.mark.parametrize("name", ["settle_s", "ttl_s", "stale_s", "decide_every_s"])

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from integrations.wire.signal import MAX_BYTES, decode_signal
+from integrations.wire.signal import MAX_BYTES, decode_clearing, decode_signal
 from orchestrator.domain.errors import InvalidSignal
-from orchestrator.domain.signals import SignalKey
+from orchestrator.domain.signals import SignalKey, Withdrawal
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
@@ -20,6 +20,7 @@ def envelope(kind: str = "limit", **changes: Any) -> dict[str, Any]:
         "price": {"value": 0.25, "currency": "EUR", "unit": "kWh"},
         "carbon": {"value": 1000, "unit": "lbs/MWh"},
         "emergency": {},
+        "alarm": {"alarm": "cooling", "limit_id": "rack-a"},
     }
     base = {
         "source": "utility",
@@ -46,6 +47,21 @@ def test_a_limit_is_read_in_watts_and_utc() -> None:
 )
 def test_each_kind_has_one_unit_inside(kind: str, value: float | None) -> None:
     assert decode_signal(envelope(kind)).value == (value and pytest.approx(value))
+
+
+def test_an_alarm_has_no_end_of_its_own() -> None:
+    signal = decode_signal(envelope("alarm"))
+    assert (signal.kind, signal.alarm, signal.limit_id) == ("alarm", "cooling", "rack-a")
+    assert (signal.value, signal.ends_at) == (None, None)
+
+
+def test_a_cleared_alarm_takes_back_the_alarms_of_its_kind() -> None:
+    over = json.dumps(envelope("alarm", payload={"alarm": "cooling", "cleared": True})).encode()
+    assert decode_clearing(over) == Withdrawal("utility", None, NOON, "cooling")
+    assert decode_clearing(json.dumps(envelope("alarm")).encode()) is None
+    assert decode_clearing(json.dumps(envelope()).encode()) is None
+    with pytest.raises(InvalidSignal, match="DELETE"):
+        decode_signal(over)
 
 
 def test_options_say_where_when_and_how_fast() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from nicegui import ui
 
+from dashboards.web.breach_list import BreachList
 from dashboards.web.charts import WINDOW_MINUTES, PowerChart, ServiceChart
 from dashboards.web.decision_list import BRIEF, DecisionList
 from dashboards.web.figures import FigureStrip
@@ -31,6 +32,7 @@ def register(site: Site) -> None:
                 heading("Service")
                 service = ServiceChart(shown.theme, history)
             with ui.element("section").classes("panel side"):
+                breaches = BreachList(shown)
                 heading("Limits")
                 tree = LimitTree(may_act=shown.session.may_act, arm=banner.ask)
                 now = _Now(shown)
@@ -40,6 +42,7 @@ def register(site: Site) -> None:
         def show(current: Snapshot) -> None:
             banner.show(current)
             strip.show(current)
+            breaches.show(current)
             tree.show(current)
             now.show(current)
 

@@ -6,12 +6,12 @@ import math
 import random
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
+from orchestrator.domain.breach import Breach
 from orchestrator.domain.budget import GridPolicy
 from orchestrator.domain.decision import Decision, DecisionInputs, decide
 from orchestrator.domain.events import EventRecord
@@ -24,10 +24,9 @@ from orchestrator.messages import (
     FrontiersChanged,
     LockoutsChanged,
     PolicyChanged,
-    ReleaseRequested,
 )
 from orchestrator.store.decisions import Decisions
-from orchestrator.store.events import Events
+from orchestrator.store.events import Breaches, Events
 from tests.api_bench import TOPOLOGY, ApiBench, envelope
 from tests.recording_control import NOON, a_snapshot
 
@@ -194,37 +193,6 @@ def test_racks_are_armed_and_nodes_locked_out(bench: ApiBench) -> None:
     assert {line.who for line in bench.audit.list()} == {"operator"}
 
 
-def test_a_node_is_given_back_when_its_nameplate_fits(bench: ApiBench) -> None:
-    answer = bench.client().post("/api/v1/nodes/node-1/release", json={"reason": "uninstall"})
-    assert answer.status_code == 202
-    assert bench.control.last(LockoutsChanged) == LockoutsChanged(frozenset({"node-1"}))
-    assert bench.control.last(ReleaseRequested) == ReleaseRequested("node-1")
-    (line,) = bench.audit.list()
-    assert (line.action, line.subject, line.detail) == ("node.given-back", "node-1", "uninstall")
-
-
-@pytest.mark.parametrize(
-    ("change", "node", "status", "said"),
-    [
-        ({"exposure_w": 14_000.0}, {}, 409, "rack-a would come to 15680 W of 15000 W"),
-        ({}, {"status": "silent"}, 409, "node-1 is not heard of"),
-        ({}, {"age_s": None}, 409, "node-1 is not heard of"),
-    ],
-)
-def test_a_node_that_does_not_fit_or_is_silent_is_not_given_back(
-    bench: ApiBench, change: dict[str, Any], node: dict[str, Any], status: int, said: str
-) -> None:
-    shown = a_snapshot()
-    limits = (shown.limits[0], replace(shown.limits[1], **change))
-    nodes = (replace(shown.nodes[0], **node), shown.nodes[1])
-    bench.control.shown = replace(shown, limits=limits, nodes=nodes)
-    answer = bench.client().post("/api/v1/nodes/node-1/release", json={"reason": "uninstall"})
-    assert answer.status_code == status
-    assert said in answer.json()["detail"]
-    assert bench.audit.list() == []
-    assert bench.control.inputs == []
-
-
 def test_the_timeline_shows_what_is_to_come(bench: ApiBench) -> None:
     client = bench.client()
     client.put("/api/v1/budgets/b", json={"limit_id": "site", "limit_w": 9e3, "start": "14:00",
@@ -285,6 +253,23 @@ def test_events_show_what_they_delivered(bench: ApiBench) -> None:
     assert event["time_to_comply_s"] == pytest.approx(1.0, abs=1e-3)
     assert event["excess_ws"] == 0
     assert event["note"].startswith("below 8000 W, the least that is guaranteed here")
+
+
+def test_breaches_are_listed_and_those_that_are_open_are_counted(bench: ApiBench) -> None:
+    breach = Breach(
+        "rack-a", NOON, "critical", NOON, NOON, None, None, 90.0, 800.0, "a cause", measured=True
+    )
+    Breaches(bench.engine).put(breach)
+    bench.control.shown = replace(a_snapshot(), breaches=(breach,), breaches_opened=3)
+    client = bench.client("viewer")
+    (found,) = client.get("/api/v1/breaches").json()
+    assert (found["limit_id"], found["status"], found["resolved_at"]) == (
+        "rack-a", "critical", None,
+    )  # fmt: skip
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    samples = {(s.name, *s.labels.values()): s.value for f in families for s in f.samples}
+    assert samples["ballast_breaches_total",] == 3
+    assert samples["ballast_breach_open", "rack-a", "critical"] == 1
 
 
 def test_minutes_come_from_the_database(bench: ApiBench) -> None:

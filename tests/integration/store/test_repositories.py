@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time, timedelta, timezone
 import pytest
 from sqlalchemy import Engine, select
 
+from orchestrator.domain.breach import Breach
 from orchestrator.domain.budget import Budget, GridPolicy
 from orchestrator.domain.decision import decide
 from orchestrator.domain.errors import (
@@ -21,7 +22,7 @@ from orchestrator.store.accounts import Accounts, Audit
 from orchestrator.store.canonical import encode
 from orchestrator.store.decisions import Decisions
 from orchestrator.store.engine import open_engine, reading
-from orchestrator.store.events import Events, Shortfalls
+from orchestrator.store.events import Breaches, Events, Shortfalls
 from orchestrator.store.models import Models
 from orchestrator.store.operations import Arming, Budgets, Lockouts, Policies
 from orchestrator.store.record_tables import decision_nodes
@@ -288,3 +289,19 @@ def test_other_databases_are_refused_without_their_password(url: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         open_engine(url)
     assert "password" not in str(refused.value).replace("user:password@host", "")
+
+
+def test_a_breach_is_one_row_and_open_until_it_is_resolved(engine: Engine) -> None:
+    """What became of it replaces what was known; the latest come first."""
+    breaches = Breaches(engine)
+    opened = Breach(
+        "site", NOON, "warning", after(2), None, None, None, 50.0, 100.0, "a cause", measured=True
+    )
+    later = replace(opened, limit_id="rack-1", started_at=after(9))
+    for breach in (opened, later, replace(opened, status="resolved", resolved_at=after(30))):
+        breaches.put(breach)
+    assert breaches.open() == [later]
+    assert [(b.limit_id, b.status) for b in breaches.list()] == [
+        ("rack-1", "warning"), ("site", "resolved"),
+    ]  # fmt: skip
+    assert breaches.list(before=after(9))[0].resolved_at == after(30)

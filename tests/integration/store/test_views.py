@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from orchestrator.domain.breach import Breach
 from orchestrator.domain.events import Shortfall
 from orchestrator.domain.signals import SignalKey
 from orchestrator.store.decisions import Decisions
 from orchestrator.store.engine import writing
-from orchestrator.store.events import Events, Shortfalls
+from orchestrator.store.events import Breaches, Events, Shortfalls
 from orchestrator.store.inserts import insert_or_ignore
 from orchestrator.store.query import SqlQuery, run_readonly
 from orchestrator.store.record_tables import meter_samples, node_samples
@@ -112,6 +113,22 @@ def test_measured_shortfalls_of_the_event_are_counted(hour: Engine) -> None:
         shortfalls.add(Shortfall(limit_id, after(start), after(start + 1), 5.0, 9.0, "?", measured))
     (found,) = rows(hour, "SELECT shortfall_ws FROM events_delivered")
     assert found["shortfall_ws"] == 10.0
+
+
+def test_a_breach_tells_how_far_it_went_and_how_long(hour: Engine) -> None:
+    """The worst rung stays when it is resolved; an open one has no duration."""
+    went_far = Breach(
+        "site", after(0), "resolved", after(2), after(10), None, after(40), 90.0, 800.0, "a cause",
+        measured=True,
+    )  # fmt: skip
+    still_open = replace(
+        went_far, limit_id="rack-1", status="warning", critical_at=None, resolved_at=None
+    )
+    for breach in (went_far, still_open):
+        Breaches(hour).put(breach)
+    query = "SELECT * FROM breaches_reviewed ORDER BY limit_id"
+    found = [(row["worst_status"], row["lasted_s"]) for row in rows(hour, query)]
+    assert found == [("warning", None), ("critical", pytest.approx(40.0, abs=0.001))]
 
 
 def test_an_event_that_nothing_metered_shows_nothing_delivered(hour: Engine) -> None:
