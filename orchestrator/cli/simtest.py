@@ -85,12 +85,14 @@ def _print(found: Mapping[str, Any]) -> None:
 
     table = Table(title=f"{found['seeds']} seeds, simulated: {found['violations']} violations")
     table.add_column("fault")
-    table.add_column("class")
+    table.add_column("class, and the bound of the excess")
     table.add_column("injected", justify="right")
     from orchestrator.simtest.faults import FAULTS
 
     for kind, count in found["faults_injected"].items():
-        table.add_row(FAULTS[kind].words, FAULTS[kind].kind, f"{count:,}")
+        known = FAULTS[kind]
+        held = f"{known.kind}: {known.bound}" if known.bound else known.kind
+        table.add_row(known.words, held, f"{count:,}")
     Console().print(table)
     for promise, count in found["by_promise"].items():
         typer.echo(f"promise {promise}: {count} broken")

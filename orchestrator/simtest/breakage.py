@@ -74,7 +74,7 @@ class Breakage:
             case "meter_dies":
                 self.meter_dead = on
             case "wall_jump":
-                self.wall_s = fault.size if on else 0.0
+                self.wall_s = 2.0 * (fault.size - 15.0) if on else 0.0
                 self.slack_s += WALL_SLACK * 60.0 if on else 0.0
             case _:
                 self._host(fault, self.world.hosts[fault.where], on)

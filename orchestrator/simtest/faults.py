@@ -13,7 +13,7 @@ class FaultClass:
     kind: "prevented", no promise is broken; "detected", the plant may exceed a limit for a bounded
     time. words: what happens, for a table. reach: while it lasts, a cut may not arrive, so that an
     event's limit is met only when leases have ended. longest_s, most: of a drawn fault; the
-    meaning of its size depends on the kind.
+    meaning of its size depends on the kind. bound: of what a detected fault may do, in words.
     """
 
     kind: Class
@@ -22,6 +22,7 @@ class FaultClass:
     longest_s: float = 60.0
     most: float = 1.0
     per_node: bool = True
+    bound: str = ""
 
 
 FAULTS: Final[dict[str, FaultClass]] = {
@@ -67,12 +68,27 @@ FAULTS: Final[dict[str, FaultClass]] = {
     ),
     "write_late": FaultClass("prevented", "power limit writes return late", True, 30, 3.0),
     "write_clamps": FaultClass(
-        "detected", "the driver enforces more than was asked", True, 40, 120.0
+        "detected",
+        "the driver enforces more than was asked",
+        True,
+        40,
+        120.0,
+        bound="what the driver adds, for 8 s after a write",
     ),
     "card_lies": FaultClass(
-        "detected", "a card ignores its limit and reports that it holds", True, 40
+        "detected",
+        "a card ignores its limit and reports that it holds",
+        True,
+        40,
+        bound="that card's own excess, while it lasts",
     ),
-    "foreign_writer": FaultClass("detected", "another program raises a card's limit", True, 20),
+    "foreign_writer": FaultClass(
+        "detected",
+        "another program raises a card's limit",
+        True,
+        20,
+        bound="that card's default less its limit, for 28 s",
+    ),
     "engine_hang": FaultClass(
         "prevented", "the serving engine does not answer and serves nothing", False
     ),
@@ -87,7 +103,7 @@ FAULTS: Final[dict[str, FaultClass]] = {
     "clock_jump": FaultClass(
         "prevented", "the host was suspended: its clock has moved on", True, 1, 30.0
     ),
-    "wall_jump": FaultClass("prevented", "the service's wall clock jumps", False, 1, 30.0, False),
+    "wall_jump": FaultClass("prevented", "the service's wall clock jumps", False, 60, 30.0, False),
     "meter_dies": FaultClass("prevented", "the meter says nothing", False, 90, per_node=False),
 }
 """Every fault class by name; docs/safety.md shows the same table."""

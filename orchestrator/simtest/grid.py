@@ -45,6 +45,7 @@ class Wish:
             ends,
             self.ask.limit_id,
             DEADLINE_S,
+            alarm="breaker" if kind == "alarm" else None,
         )
         return found
 
@@ -151,8 +152,9 @@ def _asked_w(tables: Tables, utc: datetime) -> Mapping[tuple[str, str, str], tup
     for signal in sorted(tables.signals.values(), key=lambda s: (s.issued_at, -(s.value or 0.0))):
         event = tables.events.get(signal.key)
         watts = signal.value
-        if signal.kind != "limit":
+        if signal.kind not in ("limit", "alarm"):
             watts = event.limit_w if event is not None else None
         if signal.limit_id is not None and watts is not None and signal.active_at(utc):
-            found[signal.key.source, signal.kind, signal.limit_id] = (signal.limit_id, watts)
+            slot = signal.key.id if signal.kind == "alarm" else signal.kind
+            found[signal.key.source, slot, signal.limit_id] = (signal.limit_id, watts)
     return found

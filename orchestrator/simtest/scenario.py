@@ -23,7 +23,16 @@ OVERHEAD: Final = 0.08
 OVERHEAD_W: Final = 400.0
 TOLERANCE: Final = 0.02
 
-Action = Literal["limit", "emergency", "reduction", "cancel", "budget"]
+Action = Literal["limit", "emergency", "alarm", "reduction", "cancel", "budget"]
+ACTIONS: Final[tuple[Action, ...]] = (
+    "limit",
+    "limit",
+    "limit",
+    "reduction",
+    "emergency",
+    "alarm",
+    "budget",
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,7 +58,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One run; the seed also decides about everything else that is random in it."""
+    """One run; the seed also decides about everything else that is random in it.
+
+    climb_w_per_s: how fast the facility's ceiling may rise, None for at once.
+    """
 
     seed: int
     topology: Topology
@@ -57,6 +69,7 @@ class Scenario:
     asks: tuple[Ask, ...]
     faults: tuple[Fault, ...]
     seconds: float = SECONDS
+    climb_w_per_s: float | None = None
 
 
 def draw(seed: int) -> Scenario:
@@ -66,7 +79,8 @@ def draw(seed: int) -> Scenario:
     asks = tuple(sorted(_asks(random, topology)))
     faults = tuple(sorted(_faults(random, topology, asks)))
     offered = tuple(random.choice((0.5, 0.9, 2.0)) for _ in topology.nodes)
-    return Scenario(seed, topology, offered, asks, faults)
+    climb_w_per_s = random.choice((None, None, 60.0))
+    return Scenario(seed, topology, offered, asks, faults, climb_w_per_s=climb_w_per_s)
 
 
 def _topology(random: Random) -> Topology:
@@ -110,12 +124,10 @@ def _asks(random: Random, topology: Topology) -> list[Ask]:
         at_s = random.uniform(BEGIN_S, SECONDS - 120.0)
         source = random.choice(("utility", "operator", "market"))
         limit = topology.limit_by_id[random.choice(("site", "site", "rack-1", "rack-2"))]
-        action: Action = random.choice(
-            ("limit", "limit", "limit", "reduction", "emergency", "budget")
-        )
-        if action in ("emergency", "reduction"):
+        action = random.choice(ACTIONS)
+        if action in ("emergency", "reduction", "alarm"):
             limit = topology.root
-        if action == "emergency":
+        if action in ("emergency", "alarm"):
             value = topology.firm_limit_w
         elif action == "reduction":
             value = random.uniform(0.1, 0.5)

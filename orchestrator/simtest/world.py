@@ -1,7 +1,7 @@
 """One seed as it runs: a site on a virtual clock in steps of 100 ms, and everything that breaks."""
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import Random
 from typing import Final
@@ -14,6 +14,7 @@ from orchestrator.control.state import ControlSettings
 from orchestrator.domain.errors import DatabaseUnavailable
 from orchestrator.domain.frontier import Candidate, Frontier
 from orchestrator.domain.moment import Moment, SteadyUtc
+from orchestrator.domain.ramping import RampRules
 from orchestrator.domain.setpoint import Ack, Setpoint
 from orchestrator.domain.shed import Shed
 from orchestrator.domain.shed_table import shed_table
@@ -66,6 +67,8 @@ class World:
     def __post_init__(self) -> None:
         seed, topology = self.scenario.seed, self.scenario.topology
         self.topology = topology
+        ramp = RampRules(up_w_per_s=self.scenario.climb_w_per_s)
+        self.settings = replace(SETTINGS, ramp=ramp)
         self.random = Random(seed + 1)  # noqa: S311
         self.database = Database()
         self.frontiers = {node.deployment: _frontier(node.deployment) for node in topology.nodes}
@@ -106,7 +109,7 @@ class World:
         self.started += 1
         try:
             made = services.start(
-                f"service-{self.started}", SETTINGS, self.topology, self.frontiers,
+                f"service-{self.started}", self.settings, self.topology, self.frontiers,
                 self.database, self.retained_epoch, self.moment(),
             )  # fmt: skip
         except DatabaseUnavailable:
