@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.domain.setpoint import Ack, Setpoint
+from orchestrator.domain.setpoint import Ack, Fence, Setpoint
 from orchestrator.simtest.faults import FAULTS, Fault
 from orchestrator.simtest.host import Host
 from orchestrator.simtest.promises import EPSILON_W, Judge
@@ -36,6 +36,7 @@ class Truth:
         self.lied_s: dict[str, float] = {}
         self.leases_s: dict[str, float] = {}
         self.epochs: dict[str, int] = {}
+        self.known: dict[tuple[str, Fence], int] = {}
         self.last_w = {name: host.driver.total_w for name, host in world.hosts.items()}
 
     def told(self, name: str, setpoint: Setpoint) -> None:
@@ -45,6 +46,7 @@ class Truth:
         left_s = max(0.0, setpoint.ends_s - clock_s) / 0.99
         self.leases_s[name] = max(self.leases_s.get(name, 0.0), now_s + left_s)
         if host.agent is not None:
+            self.known.setdefault((name, setpoint.fence), self.epochs.get(name, 0))
             self.epochs[name] = max(self.epochs.get(name, 0), setpoint.fence.epoch)
 
     def acknowledged(self, host: Host, ack: Ack) -> None:
@@ -53,7 +55,8 @@ class Truth:
         if agent is None or not ack.accepted or agent.lease.setpoint is None:
             return
         granted = agent.lease.setpoint.fence
-        if granted == ack.fence and granted.epoch < self.epochs.get(host.node.id, 0):
+        known_epoch = self.known.get((host.node.id, granted), 0)
+        if granted == ack.fence and granted.epoch < known_epoch:
             self.world.judge.blame(
                 4, self.world.now_s, host.node.id, f"took a lease of epoch {granted.epoch}"
             )
