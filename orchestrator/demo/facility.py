@@ -8,7 +8,8 @@ from integrations.twin.site import TwinNode, TwinSite
 SITE = "demo"
 UTILITY = "utility"
 CONTRACT_W = 90_000.0
-FIRM_W = 47_000.0
+FIRM_SHARE = 1.12
+"""The firm limit over what fail-safe caps, overhead and uncontrolled load need."""
 UNCONTROLLED_W = 4_200.0
 LIMITS_W = {"pdu-a": 57_000.0, "pdu-b": 29_500.0}
 RACKS_W = {"rack-1": 28_500.0, "rack-2": 28_500.0, "rack-3": 29_000.0}
@@ -33,7 +34,7 @@ def facility(
         "sources": [UTILITY],
         "control": {"ttl_s": 8.0, "baseline_window_s": 20.0, "recovery_s": 150.0},
         "topology": {
-            "firm_limit_w": FIRM_W,
+            "firm_limit_w": firm_w(site),
             "limits": tree,
             "nodes": [
                 node(twin_node, tier) for twin_node, tier in zip(site.nodes, TIERS, strict=False)
@@ -45,6 +46,13 @@ def facility(
             "trusted": [{"kid": UTILITY, "isv": UTILITY, "public_key": str(key)}],
         },
     }
+
+
+def firm_w(site: TwinSite) -> float:
+    """What the site can promise while every node is silent, in whole hundreds of watts."""
+    cards_w = sum(CARD_FAIL_SAFE_W * twin_node.gpus for twin_node in site.nodes)
+    need_w = HOST_OVERHEAD_W * len(site.nodes) + 1.05 * cards_w + UNCONTROLLED_W
+    return round(FIRM_SHARE * need_w, -2)
 
 
 def limits(site: TwinSite) -> list[dict[str, Any]]:

@@ -14,13 +14,14 @@ import pytest
 
 from agents.core import guard, lease, shed
 from orchestrator.control import intake, steering
+from orchestrator.control import state as states
 from orchestrator.control import step as control_step
 from orchestrator.control.state import NodeState, State
 from orchestrator.domain import decision, exposure
 from orchestrator.domain.exposure import NodeExposure
 from orchestrator.domain.rollout import Move
 from orchestrator.messages import CommitGrants, SendSetpoint
-from orchestrator.simtest import host, promises
+from orchestrator.simtest import host, promises, service
 from orchestrator.simtest.campaign import run_seed
 from orchestrator.simtest.database import Database
 
@@ -124,9 +125,15 @@ def _any_report_frees(patch: pytest.MonkeyPatch) -> None:
 
 
 def _ledger_forgotten(patch: pytest.MonkeyPatch) -> None:
-    from orchestrator.control import state as states
+    def new_state(*arguments: Any) -> State:
+        state = made(*arguments)
+        state.raises_from_s = float("-inf")
+        for node in state.nodes.values():
+            node.exposure, node.ledger_w = NodeExposure(evidenced_w=0.0), 0.0
+        return state
 
-    patch.setattr(states, "restored", lambda held_w, epoch: NodeExposure(evidenced_w=0.0))
+    made = states.new_state
+    patch.setattr(service, "new_state", new_state)
 
 
 def _ledger_of_all_epochs(patch: pytest.MonkeyPatch) -> None:
@@ -204,8 +211,8 @@ BUGS: Final[dict[str, Bug]] = {
     "raise-before-commit": Bug(
         "a raise is sent before the ledger holds it", _raise_before_commit, 0
     ),
-    "lease-from-receipt": Bug("a lease counts from its receipt", _lease_from_receipt, 0),
-    "no-fencing": Bug("agents take setpoints of any epoch and order", _no_fencing, 0),
+    "lease-from-receipt": Bug("a lease counts from its receipt", _lease_from_receipt, 28),
+    "no-fencing": Bug("agents take setpoints of any epoch and order", _no_fencing, 1),
     "lease-never-ends": Bug("a lease does not end by itself", _lease_never_ends, 0),
     "any-setpoint": Bug("agents take setpoints of any age and incarnation", _guard_raises_first, 0),
     "restore-on-exit": Bug(
@@ -217,14 +224,16 @@ BUGS: Final[dict[str, Bug]] = {
     ),
     "fresh-by-receipt": Bug("a report is as old as its receipt", _fresh_by_receipt, 0),
     "settled-at-once": Bug("a read-back counts while a write is out", _settled_at_once, 0),
-    "any-report-frees": Bug("a report frees setpoints that it does not name", _any_report_frees, 0),
-    "ledger-forgotten": Bug("a new leader forgets the ledger", _ledger_forgotten, 0),
+    "any-report-frees": Bug("a report frees setpoints that it does not name", _any_report_frees, 26),
+    "ledger-forgotten": Bug(
+        "a new leader forgets the ledger and raises at once", _ledger_forgotten, 0
+    ),
     "ledger-of-all-epochs": Bug("the ledger takes raises of any epoch", _ledger_of_all_epochs, 0),
     "cuts-wait": Bug("a cut waits for the pace of decisions", _cuts_wait, 0),
-    "lost-cuts-stay-lost": Bug("a lost setpoint is not sent again", _lost_cuts_stay_lost, 0),
+    "lost-cuts-stay-lost": Bug("a lost setpoint is not sent again", _lost_cuts_stay_lost, 37),
     "decisions-drift": Bug("a decision depends on more than its inputs", _decisions_drift, 0),
     "raised-for-ever": Bug(
-        "a limit that another program raised is left alone", _raised_by_others_for_ever, 0
+        "a limit that another program raised is left alone", _raised_by_others_for_ever, 3
     ),
     "broadcast-frees": Bug("a broadcast frees watts", _broadcast_frees, 0),
 }
