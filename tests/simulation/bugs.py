@@ -5,25 +5,22 @@ python -m tests.simulation.bugs [--most 100] [NAME ...]
 
 import argparse
 import contextlib
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pytest
 
-from agents.core import guard, lease, shed
+from agents.core import guard, lease
 from orchestrator.control import intake, steering
-from orchestrator.control import state as states
 from orchestrator.control import step as control_step
 from orchestrator.control.state import NodeState, State
 from orchestrator.domain import decision, exposure
 from orchestrator.domain.exposure import NodeExposure
 from orchestrator.domain.rollout import Move
 from orchestrator.messages import CommitGrants, SendSetpoint
-from orchestrator.simtest import host, promises, service
+from orchestrator.simtest import host, promises
 from orchestrator.simtest.campaign import run_seed
-from orchestrator.simtest.database import Database
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -102,10 +99,6 @@ def _stale_at_last_reading(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(State, "charged_w", lambda s, node, _: s.nodes[node.id].exposure.limit_w(node))
 
 
-def _fresh_by_receipt(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(NodeState, "age_s", lambda self, now_s: now_s - self.received_s)
-
-
 def _settled_at_once(patch: pytest.MonkeyPatch) -> None:
     """A read-back is believed while a write is still out."""
     patch.setattr(exposure, "_possible_w", lambda telemetry: telemetry.enforced_w or 0.0)
@@ -122,25 +115,6 @@ def _any_report_frees(patch: pytest.MonkeyPatch) -> None:
 
     observed = exposure.observe
     patch.setattr(intake, "observe", observe)
-
-
-def _ledger_forgotten(patch: pytest.MonkeyPatch) -> None:
-    def new_state(*arguments: Any) -> State:
-        state = made(*arguments)
-        state.raises_from_s = float("-inf")
-        for node in state.nodes.values():
-            node.exposure, node.ledger_w = NodeExposure(evidenced_w=0.0), 0.0
-        return state
-
-    made = states.new_state
-    patch.setattr(service, "new_state", new_state)
-
-
-def _ledger_of_all_epochs(patch: pytest.MonkeyPatch) -> None:
-    def lead(self: Database, epoch: int) -> None:
-        self._check()
-
-    patch.setattr(Database, "_lead", lead)
 
 
 def _cuts_wait(patch: pytest.MonkeyPatch) -> None:
@@ -178,7 +152,7 @@ def _raised_by_others_for_ever(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(guard, "_range", bounds)
 
 
-def _guard_raises_first(patch: pytest.MonkeyPatch) -> None:
+def _any_setpoint(patch: pytest.MonkeyPatch) -> None:
     """Every setpoint is a lease, whatever incarnation it is based on and however old it is."""
     patch.setattr(lease, "_objection", lambda held, setpoint, now_s: None)
 
@@ -197,15 +171,6 @@ def _broadcast_frees(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(State, "charged_w", charged_w)
 
 
-def _unknown_table_ignored(patch: pytest.MonkeyPatch) -> None:
-    def cap_w(sheds: Any, terms: Any, held: Any, said: Any, enforced_w: Any) -> float:
-        table = sheds.table
-        known = table is not None and table.table == said.table
-        return table.cap_w(said.level) if known else math.inf
-
-    patch.setattr(shed, "_cap_w", cap_w)
-
-
 BUGS: Final[dict[str, Bug]] = {
     "raise-before-decrease": Bug("raises do not wait for decreases", _raise_before_decrease, 0),
     "raise-before-commit": Bug(
@@ -213,8 +178,8 @@ BUGS: Final[dict[str, Bug]] = {
     ),
     "lease-from-receipt": Bug("a lease counts from its receipt", _lease_from_receipt, 28),
     "no-fencing": Bug("agents take setpoints of any epoch and order", _no_fencing, 1),
-    "lease-never-ends": Bug("a lease does not end by itself", _lease_never_ends, 0),
-    "any-setpoint": Bug("agents take setpoints of any age and incarnation", _guard_raises_first, 0),
+    "lease-never-ends": Bug("a lease does not end by itself", _lease_never_ends, 2),
+    "any-setpoint": Bug("agents take setpoints of any age and incarnation", _any_setpoint, 0),
     "restore-on-exit": Bug(
         "an agent's end restores the cards' default limits", _restore_on_exit, 0
     ),
@@ -222,13 +187,10 @@ BUGS: Final[dict[str, Bug]] = {
     "stale-at-last-reading": Bug(
         "a silent node is charged as last seen", _stale_at_last_reading, 0
     ),
-    "fresh-by-receipt": Bug("a report is as old as its receipt", _fresh_by_receipt, 0),
     "settled-at-once": Bug("a read-back counts while a write is out", _settled_at_once, 0),
-    "any-report-frees": Bug("a report frees setpoints that it does not name", _any_report_frees, 26),
-    "ledger-forgotten": Bug(
-        "a new leader forgets the ledger and raises at once", _ledger_forgotten, 0
+    "any-report-frees": Bug(
+        "a report frees setpoints that it does not name", _any_report_frees, 26
     ),
-    "ledger-of-all-epochs": Bug("the ledger takes raises of any epoch", _ledger_of_all_epochs, 0),
     "cuts-wait": Bug("a cut waits for the pace of decisions", _cuts_wait, 0),
     "lost-cuts-stay-lost": Bug("a lost setpoint is not sent again", _lost_cuts_stay_lost, 37),
     "decisions-drift": Bug("a decision depends on more than its inputs", _decisions_drift, 0),
