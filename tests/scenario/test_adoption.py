@@ -17,6 +17,9 @@ pytestmark = pytest.mark.timeout(120)
 
 BUDGET_W = 58_000.0
 CARBON_W = 56_000.0
+SHARE = 0.15
+"""Little enough that the lowest caps can meet it after the carbon hour, whose power is in the
+baseline."""
 LOCKED = "node-03"
 FOLLOW_S = 15.0
 
@@ -128,16 +131,16 @@ def test_carbon_above_the_threshold_lowers_the_ceiling_until_it_falls(site: Live
 
 def test_a_cancelled_event_gives_power_back_up_to_its_baseline(site: LiveSite) -> None:
     until(lambda: site.metered_w() > CARBON_W, FOLLOW_S, "power before the event")
-    created = site.post("/events", {"kind": "reduction", "value": 0.25, "duration_s": 300})
+    created = site.post("/events", {"kind": "reduction", "value": SHARE, "duration_s": 300})
     key = f"{created['key']['source']}/{created['key']['id']}"
     until(lambda: site.facility()["events"] != [], 5.0, "the event stands")
     (event,) = site.facility()["events"]
     assert event["status"] == "active"
-    assert event["limit_w"] == pytest.approx(0.75 * event["baseline_w"])
+    assert event["limit_w"] == pytest.approx((1 - SHARE) * event["baseline_w"])
     site.wait_power_under(event["limit_w"])
     site.delete(f"/events/{key}")
     site.wait_ceiling(event["baseline_w"])
-    until(lambda: site.metered_w() > 1.1 * event["limit_w"], FOLLOW_S, "power after the event")
+    until(lambda: site.metered_w() > 1.03 * event["limit_w"], FOLLOW_S, "power after the event")
     site.wait_steady()
     assert site.metered_w() <= event["baseline_w"] * (1 + NOISE)
     assert site.get("/events")[0]["status"] == "recovering"
