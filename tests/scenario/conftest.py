@@ -24,9 +24,9 @@ DEMO_S = 100
 SHORT_DEMO_S = 45
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bare_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
-    """Give a site in the state that tests before left it in: at first, in shadow."""
+    """Give a module's own site in the state that tests before left it in: at first, in shadow."""
     site = LiveSite(tmp_path_factory.mktemp("site"))
     try:
         site.start()

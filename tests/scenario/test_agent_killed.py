@@ -16,8 +16,8 @@ HELD = "node-05"
 TOLD = "node-06"
 REBOOTED = "node-12"
 FAIL_SAFE_W = 2000.0
-FRACTION = 0.9
-"""Of what a site draws that may still recover from an event: a node at nameplate fits under it."""
+FRACTION = 0.75
+"""Of what the site draws."""
 OFFLINE_S = 5.0
 ROOM_S = 10.0
 REJOIN_S = 25.0
