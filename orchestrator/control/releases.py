@@ -8,7 +8,7 @@ fenced and leased. It is dropped when the agent has followed it, the lockout end
 from dataclasses import replace
 
 from orchestrator.control.state import Release, State
-from orchestrator.domain.budget import available_w
+from orchestrator.control.trimming import rooms_w
 from orchestrator.domain.exposure import Hold, draws_under_w, with_hold, with_sent, without_hold
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.rollout import EPSILON_W
@@ -79,15 +79,14 @@ def _over(state: State, name: str, release: Release, now_s: float) -> bool:
 def _may_go(state: State, node: Node, now_s: float) -> bool:
     """Whether we lead, the node is heard of, and it fits at nameplate under every limit."""
     known = state.nodes[node.id]
-    fresh = not known.offline and now_s - known.received_s <= state.settings.stale_s
-    if state.superseded or now_s < state.raises_from_s or known.telemetry is None or not fresh:
+    if state.superseded or now_s < state.raises_from_s:
+        return False
+    if known.telemetry is None or not state.heard(known, now_s):
         return False
     charged_w = {n.id: state.charged_w(n, now_s) for n in state.topology.nodes}
     draws_w = draws_under_w(state.topology, charged_w)
-    ceilings_w = {limit_id: bound.limit_w for limit_id, bound in state.bounds.items()}
-    rooms_w = available_w(state.topology, ceilings_w)
-    path = state.topology.path_of[node.id]
-    return all(draws_w[limit_id] <= rooms_w[limit_id] + EPSILON_W for limit_id in path)
+    free_w, path = rooms_w(state), state.topology.path_of[node.id]
+    return all(draws_w[limit_id] <= free_w[limit_id] + EPSILON_W for limit_id in path)
 
 
 def _ask(state: State, node: Node, release: Release) -> Effect:

@@ -6,7 +6,7 @@ A broadcast frees nothing: what it lowered is free when it is read back, as with
 from collections.abc import Mapping, Sequence
 
 from orchestrator.control.state import NodeState, State
-from orchestrator.domain.budget import available_w
+from orchestrator.control.trimming import rooms_w
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.rollout import Move, MoveKind, Standing
 from orchestrator.domain.setpoint import Fence
@@ -108,9 +108,8 @@ def _level(state: State, standings: Mapping[str, Standing], now_s: float) -> int
     held_w = {node.id: state.charged_w(node, now_s) for node in state.topology.nodes}
     for name in standings.keys() - follow:
         held_w[name] = min(held_w[name], standings[name].wanted_w)
-    bounds_w = {limit_id: bound.limit_w for limit_id, bound in state.bounds.items()}
     table = state.broadcasts.table(state.topology)
-    return shallowest(state.topology, table, available_w(state.topology, bounds_w), held_w, follow)
+    return shallowest(state.topology, table, rooms_w(state), held_w, follow)
 
 
 def _repeated(state: State, now_s: float) -> list[Effect]:

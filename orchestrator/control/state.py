@@ -187,6 +187,10 @@ class State:
             return False
         return any(limit_id in self.armed for limit_id in self.topology.path_of[node.id])
 
+    def heard(self, known: NodeState, now_s: float) -> bool:
+        """Whether what is known of a node is fresh."""
+        return not known.offline and known.age_s(now_s) <= self.settings.stale_s
+
     def status(self, node: Node, now_s: float) -> str:
         """One word for operators; see NodeView. Only "following" and "fail-safe" can be moved."""
         known = self.nodes[node.id]
@@ -194,7 +198,7 @@ class State:
             return "locked"
         if known.telemetry is None:
             return "unknown"
-        if known.offline or known.age_s(now_s) > self.settings.stale_s:
+        if not self.heard(known, now_s):
             return "silent"
         if not self.is_armed(node):
             return "shadow"

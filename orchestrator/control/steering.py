@@ -6,8 +6,7 @@ from orchestrator.control.ramps import has_its_turn
 from orchestrator.control.shedding import released_by, shed
 from orchestrator.control.silence import silence
 from orchestrator.control.state import NodeState, State
-from orchestrator.control.trimming import trims_w
-from orchestrator.domain.budget import available_w
+from orchestrator.control.trimming import rooms_w
 from orchestrator.domain.exposure import Hold, with_hold, with_sent
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.rollout import EPSILON_W, Move, Standing, decreases, raises
@@ -170,13 +169,8 @@ def _grant(
         and has_its_turn(state, name, now.monotonic_s)
     }
     charged_w = {node.id: state.charged_w(node, now.monotonic_s) for node in state.topology.nodes}
-    rooms_w = available_w(
-        state.topology,
-        {limit_id: bound.limit_w for limit_id, bound in state.bounds.items()},
-        trims_w(state),
-    )
     kept = silence(state, now.monotonic_s)
-    moves = raises(state.topology, rooms_w, charged_w, waiting, silence=kept)
+    moves = raises(state.topology, rooms_w(state), charged_w, waiting, silence=kept)
     grants = tuple(_pend(state, move) for move in moves)
     return [CommitGrants(grants)] if grants else []
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from orchestrator.control.state import State
+from orchestrator.domain.budget import available_w
 from orchestrator.domain.moment import Moment
 from orchestrator.domain.trim import Trim, TrimRules, integrate, modelled_w
 
@@ -29,6 +30,12 @@ def trims_w(state: State) -> dict[str, float]:
     }
 
 
+def rooms_w(state: State) -> dict[str, float]:
+    """Watts that nodes may draw together under each limit now, the trims kept free."""
+    ceilings_w = {limit_id: bound.limit_w for limit_id, bound in state.bounds.items()}
+    return available_w(state.topology, ceilings_w, trims_w(state))
+
+
 def _advanced(state: State, limit_id: str, now_s: float) -> Trim:
     """Meters are no faster than EVERY_S; steps between two readings are."""
     before = state.trims.setdefault(limit_id, Trim(now_s))
@@ -52,8 +59,8 @@ def _excess_w(state: State, limit_id: str, now_s: float) -> float | None:
 
 def _reported_w(state: State, name: str, now_s: float) -> float | None:
     known = state.nodes[name]
-    fresh = not known.offline and now_s - known.received_s <= state.settings.stale_s
-    return known.telemetry.power_w if fresh and known.telemetry else None
+    heard = known.telemetry is not None and state.heard(known, now_s)
+    return known.telemetry.power_w if heard and known.telemetry else None
 
 
 def _rules(state: State) -> TrimRules:
