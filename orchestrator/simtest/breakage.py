@@ -3,7 +3,6 @@
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.domain.telemetry import Description
 from orchestrator.messages import NodeOffline
 from orchestrator.simtest.database import Tables
 from orchestrator.simtest.faults import Fault
@@ -28,7 +27,6 @@ class Breakage:
         self.running: list[Fault] = []
         self.past: list[Fault] = []
         self.injected: Counter[str] = Counter()
-        self.described: dict[str, Description] = {}
         self.meter_dead = False
         self.wall_s = 0.0
         self.slack_s = 0.3
@@ -133,7 +131,7 @@ class Breakage:
         now_s = self.world.now_s
         match fault.kind:
             case "agent_crash" if on and host.agent is not None:
-                host.crash_after, host.returns_s = int(fault.for_s), now_s + fault.for_s + 1.0
+                host.crash_after, host.returns_s = int(fault.size), now_s + fault.for_s + 1.0
             case "agent_hang" if on:
                 host.resumes_s = now_s + fault.for_s
             case "agent_kill" if on:

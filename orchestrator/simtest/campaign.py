@@ -10,23 +10,12 @@ from multiprocessing import get_context
 from typing import Any, Final
 
 from orchestrator.simtest.faults import FAULTS
-from orchestrator.simtest.promises import Violation
+from orchestrator.simtest.promises import PROMISES, Violation
 from orchestrator.simtest.scenario import Scenario, draw
 from orchestrator.simtest.shrink import shrink
 from orchestrator.simtest.world import World
 
 CHUNK: Final = 4
-PROMISES: Final = {
-    1: "no exposure above a limit",
-    2: "down before up, on evidence",
-    3: "a cap is a lease",
-    4: "fencing",
-    5: "fail-safe is affordable",
-    6: "no stop raises power",
-    7: "a tightening never waits",
-    8: "silence at its worst",
-    9: "decisions replay",
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ FAULTS: Final[dict[str, FaultClass]] = {
         "prevented", "the broker restarts and has forgotten everything", True, 8, per_node=False
     ),
     "agent_crash": FaultClass(
-        "prevented", "the agent dies between two effects; restarted", True, 6
+        "prevented", "the agent dies between two effects; restarted", True, 6, 6.0
     ),
     "agent_hang": FaultClass("prevented", "the agent's process stands still", True, 40),
     "agent_kill": FaultClass("prevented", "the agent is killed and stays away", True, 90),

@@ -1,8 +1,4 @@
-"""What must hold in every simulated moment, judged by the plant's truth.
-
-1 limits hold; 2 down before up; 3 a cap is a lease; 4 fencing; 5 fail-safe is affordable;
-6 no stop raises power; 7 a tightening never waits; 8 silence at its worst; 9 decisions replay.
-"""
+"""What must hold in every simulated moment, judged by the plant's truth."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +12,17 @@ from orchestrator.messages import CommitGrants, Effect, SendSetpoint, StoreDecis
 from orchestrator.simtest.host import Host
 from orchestrator.simtest.service import Service
 
+PROMISES: Final = {
+    1: "no exposure above a limit",
+    2: "down before up, on evidence",
+    3: "a cap is a lease",
+    4: "fencing",
+    5: "fail-safe is affordable",
+    6: "no stop raises power",
+    7: "a tightening never waits",
+    8: "silence at its worst",
+    9: "decisions replay",
+}
 EPSILON_W: Final = 0.5
 POWER_W: Final = 2.0
 """The simulated cards meet their limits within so much, a node."""
@@ -96,13 +103,20 @@ class Judge:
             if drawn_w > most_w + POWER_W:
                 self.blame(1, now_s, limit.id, f"{drawn_w:.0f} W drawn, {most_w:.0f} W asked for")
 
+    def at_rest(self, now_s: float, wall_w: Mapping[str, float]) -> None:
+        """With no lease left at any node, the site is under its firm limit."""
+        drawn_w = self._drawn_w(self.topology.root.id, wall_w)
+        if drawn_w > self.topology.firm_limit_w + POWER_W:
+            self.blame(5, now_s, self.topology.root.id, f"{drawn_w:.0f} W drawn in fail-safe")
+
     def charged(self, now_s: float, service: Service, hosts: Mapping[str, Host]) -> None:
         """No node enforces more than its leader charges it with."""
         for name, host in hosts.items():
             charged_w = service.state.charged_w(host.node, now_s)
             if host.driver.total_w > charged_w + EPSILON_W:
                 words = f"enforces {host.driver.total_w:.0f} W, charged at {charged_w:.0f} W"
-                self.blame(8 if not service.state.nodes[name].offline else 2, now_s, name, words)
+                silent = service.state.status(host.node, now_s) == "silent"
+                self.blame(8 if silent else 2, now_s, name, words)
 
     def step(self, now_s: float, service: Service, effects: list[Effect]) -> None:
         """What one control step may do."""

@@ -33,7 +33,6 @@ from orchestrator.messages import (
 from orchestrator.simtest.database import Database
 
 TICK_S: Final = 0.5
-KEPT: Final = 200
 
 
 @dataclass
@@ -48,7 +47,6 @@ class Service:
     due_s: float = 0.0
     resumes_s: float = 0.0
     crash_after: int | None = None
-    log: deque[tuple[float, Effect]] = field(default_factory=lambda: deque(maxlen=KEPT))
 
     def urgent(self) -> bool:
         """Whether something waits that must not wait for the next tick."""
@@ -65,7 +63,6 @@ class Service:
         for position, effect in enumerate(effects):
             if self.crash_after is not None and position >= self.crash_after:
                 raise Crashed
-            self.log.append((now.monotonic_s, effect))
             if isinstance(effect, SendSetpoint | SendShed):
                 yield effect
             else:

@@ -1,5 +1,6 @@
 """What the truth of each host tells, and what the faults of a scenario excuse."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.domain.setpoint import Ack, Fence, Setpoint
@@ -17,6 +18,8 @@ LEASED: Final = (
 """Faults that a lease's end makes harmless: after TAIL_S the node is at its fail-safe."""
 TAIL_S: Final = 26.0
 """A lease, its drift, the descent after it, the watchdog's patience, and a few steps."""
+REST_S: Final = 9.0
+"""From the end of a lease to fail-safe: the descent, the watchdog and a few steps."""
 HEAL_S: Final = 8.0
 UNTOLD_S: Final = 6.0
 """So long nobody can know that a host has restarted: silence counts after three seconds."""
@@ -94,13 +97,16 @@ class Truth:
             found[name] = excess_w * (1.0 + host.node.overhead_fraction)
         return found
 
-    def judge(self, judge: Judge) -> None:
+    def judge(self, judge: Judge, wall_w: Mapping[str, float]) -> None:
         """What the truth of each host tells about leases, stops and charges."""
         now_s = self.world.now_s
         for name, host in self.world.hosts.items():
             self._judge_rise(judge, name, host)
             self._judge_lease(judge, name, host)
             self.last_w[name] = host.driver.total_w
+        hosts = self.world.hosts.items()
+        if all(self._rests(name, host) and not host.driver.lying for name, host in hosts):
+            judge.at_rest(now_s, wall_w)
         epoch = self.world.database.tables.epoch
         known = {
             name: host
@@ -126,6 +132,13 @@ class Truth:
 
     def _judge_lease(self, judge: Judge, name: str, host: Host) -> None:
         """When no lease can be in force any more, the cards are at fail-safe."""
+        enforced_w = host.driver.total_w
+        if self._rests(name, host) and enforced_w > host.node.fail_safe_w + EPSILON_W:
+            words = f"{enforced_w:.0f} W enforced long after its lease"
+            judge.blame(3, self.world.now_s, name, words)
+
+    def _rests(self, name: str, host: Host) -> bool:
+        """Whether no lease can be in force any more, and nothing hinders the way to fail-safe."""
         now_s, driver = self.world.now_s, host.driver
         hindered = driver.fails or driver.blind or driver.late_s or driver.clamp_w
         rebooting = host.agent is None and host.watch is None
@@ -133,15 +146,11 @@ class Truth:
             hindered
             or rebooting
             or not host.record.armed
-            or now_s < self.leases_s.get(name, 0.0) + 9.0
+            or now_s < self.leases_s.get(name, 0.0) + REST_S
         ):
-            return
+            return False
         recently = [f for f in self._faults() if f.where == name]
-        if any(f.kind in HINDERS and now_s < f.ends_s + TAIL_S for f in recently):
-            return
-        if driver.total_w > host.node.fail_safe_w + EPSILON_W:
-            words = f"{driver.total_w:.0f} W enforced long after its lease"
-            judge.blame(3, now_s, name, words)
+        return not any(f.kind in HINDERS and now_s < f.ends_s + TAIL_S for f in recently)
 
     def _nodes(self, where: str) -> set[str]:
         return set(self.world.hosts) if where == "site" else {where}

@@ -54,7 +54,10 @@ POINTS: Final = ((200.0, 0.40), (300.0, 0.68), (400.0, 0.85), (550.0, 0.96), (70
 
 @dataclass
 class World:
-    """A site that runs a scenario; `found` is what the judge has against it."""
+    """A site that runs a scenario; `found` is what the judge has against it.
+
+    retained_epoch, described: what the broker keeps of leaders and of nodes.
+    """
 
     scenario: Scenario
     tracing: bool = False
@@ -63,6 +66,7 @@ class World:
     services: list[Service] = field(default_factory=list)
     started: int = 0
     retained_epoch: int = 0
+    described: dict[str, Description] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         seed, topology = self.scenario.seed, self.scenario.topology
@@ -114,10 +118,7 @@ class World:
             )  # fmt: skip
         except DatabaseUnavailable:
             return False
-        for host in self.hosts.values():
-            made.inbox += [
-                NodeDescribed(d) for d in [self.breakage.described.get(host.node.id)] if d
-            ]
+        made.inbox += [NodeDescribed(said) for said in self.described.values()]
         self.services.append(made)
         self.retained_epoch = max(self.retained_epoch, made.state.epoch)
         self.say(f"{made.name} leads with epoch {made.state.epoch}")
@@ -175,7 +176,7 @@ class World:
             case Telemetry():
                 self._submit(TelemetryReceived(message))
             case Description():
-                self.breakage.described[message.node] = message
+                self.described[message.node] = message
                 self._submit(NodeDescribed(message))
             case NodeOffline():
                 self._submit(message)
@@ -221,21 +222,22 @@ class World:
 
     def _judge(self) -> None:
         now_s, truth = self.now_s, self.truth
-        samples_w = {}
+        samples_w: dict[str, list[float]] = {}
         for name, host in self.hosts.items():
             host.plant.slices = self.count
             samples_w[name] = host.plant.take()
         self.grid.owe(now_s, self.database.tables)
         if now_s < JUDGED_FROM_S:
             return
+        wall_w = {name: watts[-1] for name, watts in samples_w.items()}
         self.judge.physical(now_s, samples_w, truth.excused_w())
         self.judge.events(
             now_s,
-            {name: watts[-1] for name, watts in samples_w.items()},
+            wall_w,
             lambda limit_id: self.grid.allowed_w(limit_id, now_s, self.breakage.slack_s),
             truth.unreached(),
         )
-        truth.judge(self.judge)
+        truth.judge(self.judge, wall_w)
 
     def _host(self, index: int) -> Host:
         seed, node = self.scenario.seed, self.topology.nodes[index]

@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from orchestrator.cli.app import app
-from orchestrator.simtest.campaign import PROMISES, Campaign, SeedResult, run_seed
+from orchestrator.simtest.campaign import Campaign, SeedResult, run_seed
 from orchestrator.simtest.faults import FAULTS
 from orchestrator.simtest.network import Link, Network
-from orchestrator.simtest.promises import Violation
+from orchestrator.simtest.promises import PROMISES, Violation
 from orchestrator.simtest.scenario import draw
 from orchestrator.simtest.shrink import shrink
 from orchestrator.simtest.world import World
